@@ -1,0 +1,1 @@
+"""The `hanjaserve` command line."""

@@ -1,0 +1,1 @@
+"""Generated messages and stubs of the hanjaserve.v1 API; `make protos` writes them."""

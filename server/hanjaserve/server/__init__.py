@@ -1,0 +1,1 @@
+"""The inference server: codec, batching, runners and the gRPC service."""
