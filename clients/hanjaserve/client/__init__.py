@@ -1,1 +1,58 @@
-"""The Python client."""
+"""The Python client of hanjaserve.
+
+    from hanjaserve.client import Client, SyncClient
+
+    with SyncClient("127.0.0.1:50051") as client:
+        client.convert("대한민국의 수도는 서울이다").text    # 大韓民國의 首都는 서울이다
+
+`Client` is the same for asyncio. Needs gRPC and the generated messages, nothing of the server.
+"""
+
+from hanjaserve.client.aio import Client
+from hanjaserve.client.channel import DEFAULT_TARGET
+from hanjaserve.client.errors import (
+    ConvertError,
+    DeadlineExceeded,
+    FieldViolation,
+    Internal,
+    InvalidRequest,
+    Overloaded,
+    TextTooLong,
+    Unavailable,
+)
+from hanjaserve.client.options import ConvertOptions, Rendering
+from hanjaserve.client.results import (
+    Alternative,
+    Conversion,
+    ItemError,
+    Limits,
+    Result,
+    ServerInfo,
+    Span,
+)
+from hanjaserve.client.retry import RetryPolicy
+from hanjaserve.client.sync import SyncClient
+
+__all__ = [
+    "DEFAULT_TARGET",
+    "Alternative",
+    "Client",
+    "Conversion",
+    "ConvertError",
+    "ConvertOptions",
+    "DeadlineExceeded",
+    "FieldViolation",
+    "Internal",
+    "InvalidRequest",
+    "ItemError",
+    "Limits",
+    "Overloaded",
+    "Rendering",
+    "Result",
+    "RetryPolicy",
+    "ServerInfo",
+    "Span",
+    "SyncClient",
+    "TextTooLong",
+    "Unavailable",
+]

@@ -1,0 +1,189 @@
+"""The client for code without an event loop; see `aio.py`.
+
+It has a sync channel of its own rather than a hidden event loop: it may be shared between threads,
+and it does not get in the way of an event loop that the process runs besides.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar, Unpack
+
+import grpc
+from hanjaserve.client.channel import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT_S,
+    PARALLEL_BATCHES,
+    Metadata,
+    channel_options,
+    not_ready,
+)
+from hanjaserve.client.errors import Unavailable, error_from_rpc
+from hanjaserve.client.options import ConvertOptions, OptionFields
+from hanjaserve.client.requests import (
+    Prepared,
+    batch_request,
+    batch_results,
+    code_points,
+    convert_request,
+    prepare,
+    split_batch,
+)
+from hanjaserve.client.results import (
+    Conversion,
+    Limits,
+    Result,
+    ServerInfo,
+    conversion_from_proto,
+    server_info_from_proto,
+)
+from hanjaserve.client.retry import Attempts, RetryPolicy, scaled_timeout_s
+from hanjaserve.client.stubs import sync_stub
+from hanjaserve.client.sync_stream import SyncStream
+from hanjaserve.v1 import hanjaserve_pb2 as pb
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class SyncClient:
+    """Converts Hangul to Hanja on a hanjaserve server; the arguments are those of `Client`.
+
+    May be shared between threads.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        retry: RetryPolicy | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Metadata = (),
+    ) -> None:
+        self.target = target
+        self._timeout_s = timeout_s
+        self._retry = retry or RetryPolicy()
+        self._metadata = metadata
+        options = channel_options()
+        self._channel = (
+            grpc.insecure_channel(target, options)
+            if credentials is None
+            else grpc.secure_channel(target, credentials, options)
+        )
+        self._stub = sync_stub(self._channel)
+        self._known_limits: Limits | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection and what still runs on it."""
+        self._channel.close()
+
+    def convert(
+        self, text: str, *, timeout_s: float | None = None, **options: Unpack[OptionFields]
+    ) -> Conversion:
+        """Convert one text; see `Client.convert`."""
+        request = convert_request(text, ConvertOptions(**options))
+        timeout_s = timeout_s or scaled_timeout_s(self._timeout_s, len(text))
+        response = self._call(self._stub.Convert, request, timeout_s)
+        return conversion_from_proto(response.conversion)
+
+    def convert_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[OptionFields],
+    ) -> list[Result]:
+        """Convert many texts; see `Client.convert_batch`."""
+        checked = ConvertOptions(**options)
+        if not texts:
+            return []
+        limits = self._limits()
+        prepared = [prepare(text, limits) for text in texts]
+        budget_s = timeout_s or scaled_timeout_s(self._timeout_s, code_points(prepared))
+
+        def convert_part(part: Sequence[Prepared]) -> list[Result]:
+            response = self._call(self._stub.BatchConvert, batch_request(part, checked), budget_s)
+            return batch_results(part, response)
+
+        parts = list(split_batch(prepared, limits))
+        if len(parts) == 1:
+            return convert_part(parts[0])
+        threads = ThreadPoolExecutor(PARALLEL_BATCHES, thread_name_prefix="hanjaserve-batch")
+        try:
+            return [result for results in threads.map(convert_part, parts) for result in results]
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def convert_stream(
+        self,
+        texts: Iterable[str],
+        *,
+        timeout_s: float | None = None,
+        **options: Unpack[OptionFields],
+    ) -> Iterator[Result]:
+        """Convert texts without end, with bounded memory; see `Client.convert_stream`.
+
+        The texts are read in a thread of their own, so they may block.
+        """
+        stream = SyncStream(
+            self._stub,
+            texts,
+            options=ConvertOptions(**options),
+            limits=self._limits(),
+            metadata=self._metadata,
+            retry=self._retry,
+            stall_s=timeout_s or self._timeout_s,
+        )
+        return stream.results()
+
+    def server_info(self, *, timeout_s: float | None = None) -> ServerInfo:
+        """What is served, by which runner, within which limits."""
+        request = pb.GetServerInfoRequest()
+        timeout_s = timeout_s or self._timeout_s
+        info = server_info_from_proto(self._call(self._stub.GetServerInfo, request, timeout_s))
+        self._known_limits = info.limits
+        return info
+
+    def wait_ready(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> ServerInfo:
+        """Wait until the server accepts conversions; see `Client.wait_ready`."""
+        patient = Attempts(RetryPolicy(max_attempts=2**31, max_delay_s=0.5), timeout_s=timeout_s)
+        while True:
+            try:
+                info = self.server_info(timeout_s=patient.left_s())
+                if info.ready:
+                    return info
+                failure = not_ready(self.target)
+            except Unavailable as error:
+                failure = error
+            time.sleep(patient.delay_after(failure))
+
+    def _limits(self) -> Limits:
+        return self._known_limits or self.server_info().limits
+
+    def _call(
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[_Request, _Response]",
+        request: _Request,
+        timeout_s: float,
+    ) -> _Response:
+        attempts = Attempts(self._retry, timeout_s=timeout_s)
+        while True:
+            try:
+                return method(request, timeout=attempts.left_s(), metadata=tuple(self._metadata))
+            except grpc.RpcError as error:
+                failure = error_from_rpc(error)
+                delay_s = attempts.delay_after(failure)
+            time.sleep(delay_s)
