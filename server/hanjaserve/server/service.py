@@ -1,0 +1,153 @@
+"""The gRPC methods of hanjaserve.v1.HanjaService.
+
+Each one checks its request, hands it to the converter, and puts the outcome into messages. Errors
+are raised, never formatted, here; `gate.py` turns them into statuses. Before a `Backend` is set,
+and after the gate has closed, only GetServerInfo answers.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from hanjaserve.server.batcher import Priority
+from hanjaserve.server.config import ServerConfig
+from hanjaserve.server.converter import Converter
+from hanjaserve.server.errors import BatchTooLarge, Draining, TextTooLong
+from hanjaserve.server.gate import Gate
+from hanjaserve.server.messages import check_parsed, conversion_message, item_result, options_from
+from hanjaserve.server.streaming import StreamSession
+from hanjaserve.v1 import hanjaserve_pb2 as pb
+from hanjaserve.v1.hanjaserve_pb2_grpc import HanjaServiceServicer
+
+# A single text longer than this is not something that a person waits for.
+INTERACTIVE_CODE_POINTS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """What converts, and what GetServerInfo tells about it."""
+
+    converter: Converter
+    model: str
+    revision: str
+    scheme: str
+    styles: tuple[str, ...]
+    runner: str
+    ladder: tuple[str, ...]
+
+
+class HanjaService(HanjaServiceServicer):
+    """The service; `context` is a `grpc.aio.ServicerContext` throughout."""
+
+    def __init__(self, config: ServerConfig, gate: Gate) -> None:
+        self._config = config
+        self._gate = gate
+        self._backend: Backend | None = None
+
+    def go_live(self, backend: Backend) -> None:
+        """Convert with `backend` from now on."""
+        self._backend = backend
+        self._gate.open()
+
+    async def Convert(self, request: pb.ConvertRequest, context: Any) -> pb.ConvertResponse:
+        """Convert one text."""
+        async with self._gate.call(context, "Convert") as call:
+            backend = self._live()
+            check_parsed(request)
+            options = options_from(request.options, backend.styles)
+            call.items = 1
+            conversion = await backend.converter.convert(
+                request.text,
+                options,
+                deadline=call.deadline,
+                priority=_priority(len(request.text)),
+            )
+            with_spans = request.options.with_spans
+            response = pb.ConvertResponse(
+                conversion=conversion_message(conversion, with_spans=with_spans)
+            )
+            self._check_size(response.ByteSize())
+        return response
+
+    async def BatchConvert(
+        self, request: pb.BatchConvertRequest, context: Any
+    ) -> pb.BatchConvertResponse:
+        """Convert several texts; one result or status per text."""
+        async with self._gate.call(context, "BatchConvert") as call:
+            backend = self._live()
+            check_parsed(request)
+            if len(request.texts) > self._config.max_batch_items:
+                raise BatchTooLarge(
+                    f"the batch has {len(request.texts)} texts, the limit is "
+                    f"{self._config.max_batch_items}: send several batches, or use StreamConvert"
+                )
+            options = options_from(request.options, backend.styles)
+            call.items = len(request.texts)
+            outcomes = await backend.converter.convert_batch(
+                request.texts, options, deadline=call.deadline, priority=Priority.BULK
+            )
+            with_spans = request.options.with_spans
+            response = pb.BatchConvertResponse(
+                results=[item_result(outcome, with_spans=with_spans) for outcome in outcomes]
+            )
+            self._check_size(response.ByteSize())
+        return response
+
+    async def StreamConvert(
+        self, requests: AsyncIterator[pb.StreamConvertRequest], context: Any
+    ) -> AsyncIterator[pb.StreamConvertResponse]:
+        """Convert items as they come; results in the same order."""
+        async with self._gate.call(context, "StreamConvert") as call:
+            backend = self._live()
+            session = StreamSession(
+                backend.converter,
+                call,
+                styles=backend.styles,
+                max_batch_items=self._config.max_batch_items,
+                max_in_flight=self._config.max_stream_in_flight,
+            )
+            with self._gate.ended_by(session.stop_reading):
+                async for response in session.responses(requests):
+                    yield response
+
+    async def GetServerInfo(
+        self, request: pb.GetServerInfoRequest, context: Any
+    ) -> pb.GetServerInfoResponse:
+        """Tell what is served; answers even while the server loads or drains."""
+        config = self._config
+        response = pb.GetServerInfoResponse(
+            version=version("hanjaserve"),
+            limits=pb.Limits(
+                max_text_code_points=config.max_text_code_points,
+                max_batch_items=config.max_batch_items,
+                max_message_bytes=config.max_message_bytes,
+                max_stream_in_flight=config.max_stream_in_flight,
+            ),
+            ready=self._gate.ready,
+        )
+        if backend := self._backend:
+            response.model = backend.model
+            response.model_revision = backend.revision
+            response.scheme = backend.scheme
+            response.runner = backend.runner
+            response.ladder.extend(backend.ladder)
+            response.styles.extend(backend.styles)
+        return response
+
+    def _live(self) -> Backend:
+        if self._backend is None:
+            raise Draining("the server is still loading its model: retry in a moment")
+        return self._backend
+
+    def _check_size(self, size: int) -> None:
+        """Callers set their own receive limit by ours, so exceeding it would fail obscurely."""
+        if size > self._config.max_message_bytes:
+            raise TextTooLong(
+                f"the response has {size} bytes, the limit is {self._config.max_message_bytes}: "
+                "send less at a time, or ask for fewer spans and alternatives"
+            )
+
+
+def _priority(code_points: int) -> Priority:
+    return Priority.INTERACTIVE if code_points <= INTERACTIVE_CODE_POINTS else Priority.BULK

@@ -1,0 +1,26 @@
+"""Where the time of a call goes: filled in by the pool, read by the log line of the call.
+
+A context variable carries the record, because the layers between (converter, codec) have no
+business with it. Tasks inherit it, so the groups of a stream add to the record of their call.
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True)
+class Timing:
+    """What one call has used so far.
+
+    Attributes:
+        tokens: Tokens queued, without padding.
+        queue_us: Longest time from being queued to being started, in microseconds.
+        run_us: Longest time of a batch in which the call took part, in microseconds.
+    """
+
+    tokens: int = 0
+    queue_us: int = 0
+    run_us: int = 0
+
+
+CURRENT: ContextVar[Timing | None] = ContextVar("hanjaserve_timing", default=None)
