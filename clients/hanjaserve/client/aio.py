@@ -5,7 +5,7 @@
         conversion.text                      # 大韓民國의 首都는 서울이다
 
 One client holds one connection, on which calls run side by side: make one and share it between
-the tasks of one event loop. `sync.py` is the same for code without an event loop; all that both must
+the tasks of one event loop. `sync.py` is the same for code without an event loop; what both must
 agree on (requests, results, errors, retries, the stream's window) is in modules that they share.
 """
 
@@ -208,6 +208,7 @@ class Client:
 
         Raises:
             Unavailable: It does not within `timeout_s`.
+            DeadlineExceeded: So, and it did not even say that it does not.
         """
         patient = Attempts(RetryPolicy(max_attempts=2**31, max_delay_s=0.5), timeout_s=timeout_s)
         while True:

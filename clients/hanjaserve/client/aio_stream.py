@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import grpc
 from hanjaserve.client.channel import Metadata
-from hanjaserve.client.errors import ConvertError, error_from_rpc
+from hanjaserve.client.errors import ConvertError, Internal, Unavailable, error_from_rpc
 from hanjaserve.client.options import ConvertOptions
 from hanjaserve.client.requests import stream_config
 from hanjaserve.client.results import Limits, Result
@@ -99,12 +99,13 @@ class AioStream:
         try:
             while (response := await self._read(call)) is not None:
                 results = self._window.answer(response, time.monotonic())
-                self._attempts.progressed()
+                if results:
+                    self._attempts.progressed()
                 self._room.set()
                 for result in results:
                     yield result
         except grpc.RpcError as error:
-            raise error_from_rpc(error) from error
+            raise _known_cause(error_from_rpc(error)) from error
         finally:
             await _cancelled(sending)
             call.cancel()
@@ -128,6 +129,17 @@ class AioStream:
                     return response if isinstance(response, pb.StreamConvertResponse) else None
         finally:
             reading.cancel()
+
+
+def _known_cause(error: ConvertError) -> ConvertError:
+    """Undo grpc/grpc#36066: a write that fails because the server has just ended the call.
+
+    grpc.aio then replaces the server's status by one of its own. What it was is lost, so the stream
+    is tried again: if the server meant it, it will say so again.
+    """
+    if isinstance(error, Internal) and error.message == "Internal error from Core":
+        return Unavailable("the server ended the stream while texts were being sent")
+    return error
 
 
 async def _async_iterator(texts: Iterable[str] | AsyncIterable[str]) -> AsyncIterator[str]:

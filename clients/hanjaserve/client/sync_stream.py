@@ -119,7 +119,8 @@ class SyncStream:
                 with self._changed:
                     results = self._window.answer(response, time.monotonic())
                     self._changed.notify_all()
-                self._attempts.progressed()
+                if results:
+                    self._attempts.progressed()
                 yield from results
         finally:
             over.set()
