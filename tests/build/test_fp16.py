@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hanjaserve.build.checkpoint import Checkpoint
+from hanjaserve.build.fp16 import check_fp16, export_fp16, to_fp16, value_types
+from hanjaserve.build.reference import TorchReference
+from hanjaserve.build.sessions import open_session
+from hanjaserve.server.errors import BuildError
+from onnx import TensorProto, numpy_helper
+from test_export import batch  # type: ignore[import-not-found]
+
+
+@pytest.fixture(scope="module")
+def fp16(small_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("fp16") / "model.fp16.onnx"
+    export_fp16(small_onnx, target)
+    return target
+
+
+def test_precision_of_every_operator(fp16: Path) -> None:
+    model = onnx.load(str(fp16))
+    types = value_types(model)
+    for node in model.graph.node:
+        if node.op_type in ("LayerNormalization", "Softmax", "TopK"):
+            assert types[node.input[0]] == types[node.output[0]] == TensorProto.FLOAT
+        if node.op_type in ("MatMul", "Gelu"):
+            assert types[node.output[0]] == TensorProto.FLOAT16
+    outputs = [value.type.tensor_type.elem_type for value in model.graph.output]
+    inputs = [value.type.tensor_type.elem_type for value in model.graph.input]
+    assert inputs == outputs == [TensorProto.INT32]
+
+
+def test_half_the_size(small_onnx: Path, fp16: Path) -> None:
+    assert fp16.stat().st_size < 0.6 * small_onnx.stat().st_size
+
+
+def test_agrees_with_pytorch(small: Checkpoint, fp16: Path) -> None:
+    tokens = batch(small, 24, 3, 40)
+    got = open_session(fp16, threads=1)(tokens)[..., 0]
+    answer = TorchReference(small).run(tokens)
+    differs = (got >> 16 != answer.candidates[..., 0] >> 16) & (tokens != small.pad_id)
+    assert (answer.margins[differs] < 1e-2).all()
+    assert differs.mean() < 0.01
+
+
+def test_a_cast_is_made_once_per_value_and_precision(fp16: Path) -> None:
+    casts = [
+        (node.input[0], node.attribute[0].i)
+        for node in onnx.load(str(fp16)).graph.node
+        if node.op_type == "Cast" and node.name.startswith("cast_")
+    ]
+    assert len(casts) == len(set(casts))
+
+
+@pytest.mark.parametrize("operator", ["LayerNormalization", "Softmax", "TopK", "MatMul"])
+def test_check_notices_a_wrong_precision(small_onnx: Path, fp16: Path, operator: str) -> None:
+    # Flips the operator's float inputs to the other precision, casting back behind it.
+    model = onnx.load(str(fp16))
+    types = value_types(model)
+    number, node = next(
+        (n, node) for n, node in enumerate(model.graph.node) if node.op_type == operator
+    )
+    other = TensorProto.FLOAT if operator == "MatMul" else TensorProto.FLOAT16
+    before, after = [], []
+    for position, name in enumerate(node.input):
+        if types[name] in (TensorProto.FLOAT, TensorProto.FLOAT16):
+            before.append(onnx.helper.make_node("Cast", [name], [f"{name}_x"], to=other))
+            node.input[position] = f"{name}_x"
+    for position, name in enumerate(node.output):
+        if types[name] in (TensorProto.FLOAT, TensorProto.FLOAT16):
+            after.append(onnx.helper.make_node("Cast", [f"{name}_x"], [name], to=types[name]))
+            node.output[position] = f"{name}_x"
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:number], *before, nodes[number], *after, *nodes[number + 1 :]])
+    with pytest.raises(BuildError, match=f"wrong precision: {operator}"):
+        check_fp16(model)
+
+
+def test_the_fp32_graph_is_no_fp16_graph(small_onnx: Path) -> None:
+    with pytest.raises(BuildError, match=r"MatMul .* takes FLOAT"):
+        check_fp16(onnx.load(str(small_onnx)))
+
+
+def test_a_weight_beyond_fp16_is_named(small_onnx: Path) -> None:
+    model = onnx.load(str(small_onnx))
+    weight = next(c for c in model.graph.initializer if c.name.endswith("classifier.bias"))
+    value = np.array(numpy_helper.to_array(weight))
+    value[3] = 1e5
+    weight.CopyFrom(numpy_helper.from_array(value, weight.name))
+    with pytest.raises(BuildError, match=r"classifier\.bias' reaches 100000"):
+        to_fp16(model)
