@@ -1,8 +1,9 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import pytest
@@ -28,7 +29,11 @@ class Harness:
     gate: Gate
     listener: Listener
     channel: grpc.aio.Channel
-    stub: HanjaServiceStub
+    stub: Any
+
+
+def stub_for(channel: grpc.aio.Channel) -> Any:
+    return HanjaServiceStub(channel)  # type: ignore[no-untyped-call]
 
 
 @asynccontextmanager
@@ -51,7 +56,7 @@ async def running(*, live: bool = True, **options: object) -> AsyncIterator[Harn
             )
             await listener.set_serving()
         async with grpc.aio.insecure_channel(f"127.0.0.1:{listener.port}") as channel:
-            yield Harness(converter, gate, listener, channel, HanjaServiceStub(channel))
+            yield Harness(converter, gate, listener, channel, stub_for(channel))
             converter.hold.set()
 
 
@@ -84,9 +89,9 @@ async def outcomes(
     return results
 
 
-async def until(condition: object) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # type: ignore[operator]
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.005)
 
 
@@ -197,11 +202,11 @@ async def test_unknown_exception_is_logged_without_its_message(
 @pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x02\xff\xfe"])
 async def test_malformed_message_is_the_callers_fault(body: bytes) -> None:
     async with running() as harness:
-        raw = harness.channel.unary_unary(f"/{SERVICE_NAME}/Convert")
+        raw: Any = harness.channel.unary_unary(f"/{SERVICE_NAME}/Convert")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await raw(body)
         assert caught.value.code() is Code.INVALID_ARGUMENT
-        stream = harness.channel.stream_stream(f"/{SERVICE_NAME}/StreamConvert")
+        stream: Any = harness.channel.stream_stream(f"/{SERVICE_NAME}/StreamConvert")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             async for _ in stream(iter([b"\xff\xff\xff"])):
                 pass
@@ -421,7 +426,7 @@ async def test_too_many_calls_are_refused_at_once() -> None:
             f"127.0.0.1:{harness.listener.port}", options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await HanjaServiceStub(channel).Convert(pb.ConvertRequest(text="a"))
+                await stub_for(channel).Convert(pb.ConvertRequest(text="a"))
         assert caught.value.code() is Code.RESOURCE_EXHAUSTED
         assert "limit is 2" in (caught.value.details() or "")
         harness.converter.hold.set()
