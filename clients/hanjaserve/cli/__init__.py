@@ -1,1 +1,1 @@
-"""The `hanjaserve` command line."""
+"""The `hanjaserve` command line: `main.py` picks a command, every command has a module."""

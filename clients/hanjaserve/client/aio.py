@@ -78,7 +78,7 @@ class Client:
         self._timeout_s = timeout_s
         self._retry = retry or RetryPolicy()
         self._metadata = metadata
-        options = channel_options()
+        options = channel_options(target)
         self._channel = (
             grpc.aio.insecure_channel(target, options)
             if credentials is None

@@ -9,10 +9,12 @@ DEFAULT_TIMEOUT_S = 30.0
 # Parts of one batch under way at a time: enough to keep a server busy, few enough to be fair.
 PARALLEL_BATCHES = 4
 
+_LOOPBACK = ("127.", "localhost:", "[::1]")
+
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
-def channel_options() -> list[tuple[str, int]]:
+def channel_options(target: str) -> list[tuple[str, int]]:
     """The gRPC channel arguments.
 
     Keep-alive: a gRPC server with default settings hangs up on clients that ping more often than
@@ -22,8 +24,12 @@ def channel_options() -> list[tuple[str, int]]:
 
     Reconnecting: gRPC waits 1 s after the first failed connection and fails calls meanwhile; a
     local server that just restarts is back sooner. `retry.py` has its own delays on top.
+
+    Proxy: gRPC sends everything through $http_proxy unless $no_proxy says otherwise; a proxy cannot
+    reach the loopback interface of this machine.
     """
     return [
+        ("grpc.enable_http_proxy", 0 if target.startswith(_LOOPBACK) else 1),
         ("grpc.keepalive_time_ms", 310_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 0),

@@ -66,7 +66,7 @@ class SyncClient:
         self._timeout_s = timeout_s
         self._retry = retry or RetryPolicy()
         self._metadata = metadata
-        options = channel_options()
+        options = channel_options(target)
         self._channel = (
             grpc.insecure_channel(target, options)
             if credentials is None

@@ -1,0 +1,30 @@
+"""`hanjaserve info`: which model converts, by which runner, and which styles it knows."""
+
+import argparse
+import json
+from dataclasses import asdict
+
+from hanjaserve.cli.engines import add_engine_arguments, open_engine
+from hanjaserve.cli.errors import OK
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    add_engine_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; returns the exit code."""
+    with open_engine(arguments) as engine:
+        info = engine.info
+    if arguments.json:
+        print(json.dumps(asdict(info), ensure_ascii=False))
+        return OK
+    print(f"where     {info.where}")
+    print(f"model     {info.model} {info.revision} ({info.scheme})")
+    print(f"runner    {info.runner}")
+    for step in info.skipped:
+        print(f"          skipped {step}")
+    print(f"styles    {', '.join(info.styles)}")
+    return OK
