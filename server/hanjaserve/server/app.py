@@ -189,7 +189,3 @@ def _stop_on_signals() -> asyncio.Event:
 def _refuse(error: HanjaserveError) -> int:
     print(f"hanjaserve: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
     return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

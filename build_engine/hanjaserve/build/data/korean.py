@@ -1,0 +1,93 @@
+"""Small hand-made tables of Korean that no dictionary without senses has.
+
+Our own: one-syllable Sino-Korean verb stems before 하, affixes and counters by part of speech
+(tags of the Sejong corpus), adverbs, and native words that look like a Sino-Korean noun.
+"""
+
+HA_STEMS = dict(
+    zip(
+        "대위정관통의인구취당속원변전행향합면피택청처접비반발범급강약귀권금능달망멸명상선악심연응임족존중칭파폐한"
+        "해흥가감고기논독득벌순실요준천과제착",
+        "對爲定關通依因求取當屬願變傳行向合免避擇請處接比反發犯急强弱貴勸禁能達亡滅命傷善惡甚軟應臨足存重稱破廢限"
+        "害興加減告期論毒得罰順失要準賤課除着",
+        strict=True,
+    )
+)
+
+SINO_ADVERBS = dict(zip("특심급감극공", "特甚急敢極公", strict=True))
+
+# (syllable, tag) -> allowed Hanja; "" = KEEP. What is not listed stays unknown.
+AFFIXES: dict[tuple[str, str], str] = {}
+
+
+def _add(tag: str, syllables: str, hanja: str) -> None:
+    for syllable, spelling in zip(syllables, hanja, strict=True):
+        AFFIXES[syllable, tag] = spelling
+
+
+_XSN = (
+    "적자성화권률율법물품비료금액인원장부처청국과실소관서론학주형용상식력점제단회업가계기도선",
+    "的者性化權率率法物品費料金額人員長部處廳局課室所館署論學主型用上式力點制團會業家系器度線",
+)
+_add("XSN", *_XSN)
+_NNB = ("년월일시분초개명번회건호조항위점주차원층대권편장인호종세", "年月日時分秒個名番回件號條項位點週次圓層臺卷篇章人號種歲")
+_add("NNB", *_NNB)
+_add("XPN", "제재신구총대소고저무불부비미최반초전후", "第再新舊總大小高低無不不非未最反超前後")
+_add("MM", "각본현전총매약타별동해양제모", "各本現全總每約他別同該兩諸某")
+_add("NNG", "법령수문병역답표창점전후중내외상하시간건권금시군구동면", "法令數門病驛答票窓點前後中內外上下時間件權金市郡區洞面")
+_add("NNB", "등중간내외전후", "等中間內外前後")
+_add("NR", "일이삼사오육칠팔구십백천만억조영", "一二三四五六七八九十百千萬億兆零")
+_add("MAG", "즉혹단", "卽或但")
+_add("MAJ", "즉혹단", "卽或但")
+for _word in "들님씨쯤째짜리네꾼질끼리뿐":
+    AFFIXES[_word, "XSN"] = ""
+for _word in "것수데줄바만뿐때채척듯거게걸건지대로김터손":
+    AFFIXES[_word, "NNB"] = ""
+for _word in "앞뒤위밑옆안밖때말일길집물불땅눈코입귀손발몸꿈빛힘돈밤낮봄꽃곳끝딸밥술옷글철":
+    AFFIXES[_word, "NNG"] = ""
+for _word in "이그저한두세네첫새옛헌딴온":
+    AFFIXES[_word, "MM"] = ""
+for _word in "나너저내네그이누":
+    AFFIXES[_word, "NP"] = ""
+for _word in "더안못잘또다꼭참늘좀막곧":
+    AFFIXES[_word, "MAG"] = ""
+AFFIXES["자", "NNB"] = "者"
+AFFIXES["시", "NNB"] = "時"
+AFFIXES["대", "NNB"] = "代臺對"
+AFFIXES["기", "NNB"] = "期基機"
+AFFIXES["장", "XSN"] = "長場狀張章"
+AFFIXES["부", "XSN"] = "部附夫婦"
+AFFIXES["상", "XSN"] = "上狀像"
+AFFIXES["기", "XSN"] = "器機期記氣"
+AFFIXES["도", "XSN"] = "度圖道"
+AFFIXES["소", "XSN"] = "所"
+AFFIXES["사", "XSN"] = "社士師事史"
+AFFIXES["수", "XSN"] = "手數水首"
+AFFIXES["지", "XSN"] = "地紙誌"
+AFFIXES["원", "XSN"] = "員院園"
+AFFIXES["실", "XSN"] = "室"
+AFFIXES["비", "XSN"] = "費"
+AFFIXES["관", "XSN"] = "館官觀管"
+AFFIXES["주", "XSN"] = "主州"
+AFFIXES["선", "XSN"] = "線船選"
+AFFIXES["제", "XSN"] = "制劑祭第"
+AFFIXES["과", "XSN"] = "課科"
+AFFIXES["주", "NNB"] = "週"
+AFFIXES["원", "NNB"] = ""
+AFFIXES["권", "NNB"] = "卷"
+AFFIXES["위", "NNB"] = "位"
+
+NATIVE = frozenset(
+    """
+    사람 나라 하늘 우리 마음 자리 아이 소리 가지 다리 사이 거리 고기 나무 바다 서울 아주 모두 누구 무엇 여기 저기 거기
+    어디 이제 아직 이미 다시 바로 매우 너무 정말로 그냥 처음 마지막 하나 다섯 여섯 일곱 여덟 아홉 오늘 어제 내일모레
+    아버지 어머니 아들 며느리 사위 오빠 누나 언니 동무 아기 이름 이야기 노래 그림 구름 바람 여름 가을 겨울 아침 저녁
+    머리 가슴 허리 어깨 무릎 얼굴 목소리 주머니 보기 쓰기 읽기 말하기 듣기 모습 모양새 생김 느낌 움직임 도움 고침 지움 알림
+    열기 닫기 만들기 지우기 고치기 찾기 바꾸기 더하기 빼기 나누기 곱하기 넣기 놓기 가기 오기 보내기 받기 돌리기 그리기
+    때문 동안 가운데 아래 오른쪽 왼쪽 바깥 둘레 언덕 골짜기 모래 자갈 바위 마을 고을 어른 젊은이 늙은이 임금 나그네
+    미리 먼저 나중 함께 서로 스스로 따로 같이 많이 빨리 천천히 조금 거의 오래 자주 가끔 항아리 사과나무 보리 가루 나이
+    조차 마저 부터 까지 이나 이라도 하지만 그러나 그리고 그러면 그래서 따라서 또는 만약에 아니면 이러 그러 저러 어떠
+    누리 두루 무리 사나이 아내 어미 아비 자식새끼 고양이 강아지 토끼 거미 나비 모기 파리 개미 오리 거위 두루미
+    감자 고구마 오이 가위 바위 보자기 이불 베개 바지 저고리 치마 구두 가마 수레 바퀴 도끼 호미 가래 사다리 울타리
+    """.split()
+)

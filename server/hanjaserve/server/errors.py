@@ -1,0 +1,91 @@
+"""Every error hanjaserve raises on purpose, in one tree.
+
+    HanjaserveError
+    ├── ConfigError            a flag or variable is wrong
+    ├── BundleError            a bundle is missing, damaged or foreign
+    ├── BuildError             a build step can't go on
+    │   └── ParityError        an artefact disagrees with the checkpoint
+    ├── RequestError           the caller's fault
+    │   ├── InvalidText
+    │   ├── TextTooLong
+    │   ├── BatchTooLarge
+    │   └── BadOption          names the field
+    ├── Overloaded             try again after a while
+    ├── DeadlineExpired
+    ├── Draining               the server is stopping or not ready
+    └── RuntimeFault           a runner failed
+
+Messages say what, the value, the limit and the fix; status.py maps each to a gRPC status.
+"""
+
+
+class HanjaserveError(Exception):
+    """Base of all."""
+
+
+class ConfigError(HanjaserveError):
+    """A flag or variable is wrong."""
+
+
+class BundleError(HanjaserveError):
+    """A bundle is missing, damaged or foreign."""
+
+
+class BuildError(HanjaserveError):
+    """A build step can't go on."""
+
+
+class ParityError(BuildError):
+    """An artefact disagrees with the checkpoint it was made from."""
+
+
+class RequestError(HanjaserveError):
+    """The request can't be served as it is."""
+
+
+class InvalidText(RequestError):
+    """The text is not text."""
+
+
+class TextTooLong(RequestError):
+    """The text is over the limit."""
+
+
+class BatchTooLarge(RequestError):
+    """The batch has too many items."""
+
+
+class BadOption(RequestError):
+    """An option has a value it can't have.
+
+    Attributes:
+        field: name of the option.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Overloaded(HanjaserveError):
+    """There is more work than can be done in time.
+
+    Attributes:
+        retry_after_s: seconds after which trying again makes sense.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExpired(HanjaserveError):
+    """The caller's deadline passed."""
+
+
+class Draining(HanjaserveError):
+    """The server is stopping or not ready yet."""
+
+
+class RuntimeFault(HanjaserveError):
+    """A runner failed."""

@@ -1,0 +1,1 @@
+"""Runners: one file per runtime, and the ladder that chooses."""
