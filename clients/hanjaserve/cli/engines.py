@@ -41,7 +41,18 @@ WARM_UP_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """Which model converts, and where."""
+    """Which model converts, and where.
+
+    Attributes:
+        where: The address of the server, or the folder of the bundle.
+        model: The name of the model.
+        revision: Its content hash.
+        scheme: "syllable" or "word".
+        runner: What computes.
+        skipped: Which runners were skipped, and why.
+        styles: The orthographic styles that it knows.
+        bundle: The folder of the bundle when it is known.
+    """
 
     where: str
     model: str
@@ -50,6 +61,7 @@ class EngineInfo:
     runner: str
     skipped: tuple[str, ...]
     styles: tuple[str, ...]
+    bundle: Path | None = None
 
 
 class Engine(Protocol):
@@ -108,6 +120,7 @@ class LocalEngine:
             runner=local.runner_name,
             skipped=tuple(local.skipped),
             styles=tuple(manifest.styles),
+            bundle=local.bundle.root,
         )
 
     def convert(self, chunks: Iterable[Sequence[str]], options: ConvertOptions) -> Iterator[Result]:

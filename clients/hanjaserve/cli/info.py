@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_engine(arguments) as engine:
         info = engine.info
     if arguments.json:
-        print(json.dumps(asdict(info), ensure_ascii=False))
+        print(json.dumps(asdict(info), ensure_ascii=False, default=str))
         return OK
     print(f"where     {info.where}")
     print(f"model     {info.model} {info.revision} ({info.scheme})")
