@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from word_checkpoint import save_small  # type: ignore[import-not-found]
+
 from hanjaserve.build.checkpoint import Checkpoint, load_checkpoint
 from hanjaserve.build.engine_graph import build_graph
 from hanjaserve.build.export import export_fp32
+from hanjaserve.build.publish import BundlePlan, publish
 from hanjaserve.build.reference import REFERENCE_SENTENCES
-from word_checkpoint import save_small  # type: ignore[import-not-found]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -39,7 +40,8 @@ def small_onnx(small: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> P
     return target
 
 
-def shared_folder(name: str, variable: str) -> Path:
-    """A folder of the data that lies beside the project, or where the environment says."""
-    stated = os.environ.get(variable)
-    return Path(stated) if stated else Path(__file__).parents[3] / "shared" / name
+@pytest.fixture(scope="session")
+def small_bundle(small: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("bundles") / "small"
+    publish(BundlePlan(checkpoint=small, target=target, name="small"))
+    return target

@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from word_checkpoint import SMALL_LABELS  # type: ignore[import-not-found]
+
 from hanjaserve.build.checkpoint import Checkpoint, load_checkpoint, write_tokenizer
 from hanjaserve.server.errors import BuildError
-from word_checkpoint import SMALL_LABELS  # type: ignore[import-not-found]
 
 
 def copy_with(folder: Path, target: Path, **changes: object) -> Path:

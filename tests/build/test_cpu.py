@@ -4,12 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from test_export import batch  # type: ignore[import-not-found]
+
 from hanjaserve.build.checkpoint import Checkpoint
 from hanjaserve.build.cpu import CPU_PRECISIONS, CpuPrecision, export_cpu
+from hanjaserve.build.engine_graph import EngineGraph
+from hanjaserve.build.export import export_fp32
 from hanjaserve.build.reference import TorchReference
 from hanjaserve.build.sessions import open_session
 from hanjaserve.server.errors import BuildError
-from test_export import batch  # type: ignore[import-not-found]
 
 LIMITS = {"fp32": (1e-3, 0.0), "fp16": (1e-2, 0.01), "int8": (1.0, 0.2)}
 
@@ -41,6 +45,22 @@ def test_one_model_takes_every_shape(small: Checkpoint, small_onnx: Path, tmp_pa
     for lengths in [(1,), (512,), (8,) * 33]:
         tokens = batch(small, *lengths)
         assert run(tokens).shape == (*tokens.shape, 4)
+
+
+def test_packing_keeps_all_bits(tmp_path: Path) -> None:
+    # Labels beyond 256 with sure scores need more than the 24 bits of an FP32 mantissa.
+    class Sure(torch.nn.Module):
+        def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor, None]:
+            hot = torch.nn.functional.one_hot(tokens.long(), 32_767).to(torch.float32)
+            return hot * 20 - 10, None
+
+    export_fp32(EngineGraph(Sure()), 512, tmp_path / "m.onnx")
+    export_cpu(tmp_path / "m.onnx", tmp_path / "m.xml", "fp32")
+    tokens = np.array([[1, 255, 256, 257, 4924, 8191, 30_001, 32_766]], dtype=np.int32)
+    for name in ("m.onnx", "m.xml"):
+        best = open_session(tmp_path / name, threads=1)(tokens)[..., 0]
+        np.testing.assert_array_equal(best >> 16, tokens)
+        assert (best & 0xFFFF > 65_000).all()
 
 
 def test_the_same_model_gives_the_same_bytes(small_onnx: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
+
 from hanjaserve.build.checkpoint import Checkpoint
 from hanjaserve.build.engine_graph import build_graph, token_surfaces
 from hanjaserve.build.export import check_contract, export_fp32
@@ -13,7 +15,6 @@ from hanjaserve.build.readings import ReadingTable
 from hanjaserve.build.reference import TorchReference, pad_rows
 from hanjaserve.build.sessions import open_session
 from hanjaserve.server.errors import BuildError
-from onnx import TensorProto, helper
 
 READINGS = ReadingTable.from_pairs(
     [("首", "수"), ("都", "도"), ("水", "수"), ("道", "도"), ("意", "의"), ("思", "사")]

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, numpy_helper
+from test_export import batch  # type: ignore[import-not-found]
+
 from hanjaserve.build.checkpoint import Checkpoint
 from hanjaserve.build.fp16 import check_fp16, export_fp16, to_fp16, value_types
 from hanjaserve.build.reference import TorchReference
 from hanjaserve.build.sessions import open_session
 from hanjaserve.server.errors import BuildError
-from onnx import TensorProto, numpy_helper
-from test_export import batch  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hanjaserve.build.metrics import (
     MISALIGNED,
     Counts,
@@ -17,8 +20,6 @@ from hanjaserve.build.metrics import (
     runs,
     totals,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 HANGUL = "대한민국의 수도는 서울이다"
 GOLD = "大韓民國의 首都는 서울이다"

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+
 from hanjaserve.build.parity import TOLERANCES, ArtefactReport, Difference, ParityReport
 from hanjaserve.server.errors import ParityError
 

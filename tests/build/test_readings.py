@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from hanjaserve.build.engine_graph import word_candidates
 from hanjaserve.build.readings import ReadingTable, initial_sound_variants
 from hanjaserve.server.errors import BuildError

@@ -29,6 +29,8 @@ class Shape:
     num_hidden_layers: int = 2
     num_attention_heads: int = 4
     max_position_embeddings: int = 514
+    keep_bias: float = 12.0
+    """Logit of [UNK]; the higher, the fewer tokens are converted."""
 
 
 def save_small(folder: Path, sentences: Sequence[str], shape: Shape = Shape()) -> Path:
@@ -99,6 +101,7 @@ def _save_model(folder: Path, shape: Shape, vocab_size: int, labels: Sequence[st
             if name.endswith("dense.weight") or (".self." in name and name.endswith("weight")):
                 weight.normal_(0.0, 0.7 * weight.shape[1] ** -0.5, generator=random)
         _point_labels_at_tokens(model.classifier, embeddings, random)
+        model.classifier.bias[0] = shape.keep_bias
     model.save_pretrained(folder)
     return folder
 
@@ -117,4 +120,3 @@ def _point_labels_at_tokens(
         classifier.weight.index_add_(0, chosen, embeddings[tokens])
     classifier.weight.mul_(40 / width)
     classifier.bias.zero_()
-    classifier.bias[0] = 20.0

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1 import hanjaserve_pb2_grpc
 

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from fake_server import POISON, FakeService, Fault  # type: ignore[import-not-found]
+
 from hanjaserve.client import (
     Alternative,
     Client,

@@ -1,5 +1,6 @@
 import grpc
 import pytest
+
 from hanjaserve.client import (
     ConvertError,
     DeadlineExceeded,

@@ -1,11 +1,12 @@
 """The window alone: order, bounds, groups, and what a restart sends again."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hanjaserve.client import Conversion, Internal, ItemError, Limits
 from hanjaserve.client.window import GROUP_ITEMS, StreamWindow
 from hanjaserve.v1 import hanjaserve_pb2 as pb
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def limits(**changes: int) -> Limits:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
 from hanjaserve.server.batcher import Priority
 from hanjaserve.server.converter import Conversion, Options
 from hanjaserve.server.errors import HanjaserveError, Overloaded, RuntimeFault, TextTooLong

@@ -1,11 +1,12 @@
 from collections.abc import Sequence
 
 import pytest
-from hanjaserve.server.batcher import Batcher, Entry, Priority, padded_tokens
-from hanjaserve.server.errors import DeadlineExpired, Overloaded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from hanjaserve.server.batcher import Batcher, Entry, Priority, padded_tokens
+from hanjaserve.server.errors import DeadlineExpired, Overloaded
 
 BUDGET = 64
 

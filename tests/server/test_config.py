@@ -2,6 +2,7 @@ import argparse
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
+
 from hanjaserve.server.config import ServerConfig, add_arguments, from_namespace
 from hanjaserve.server.errors import ConfigError
 

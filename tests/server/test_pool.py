@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+
 from hanjaserve.server.batcher import Batcher, Priority
 from hanjaserve.server.errors import DeadlineExpired, Draining, Overloaded, RuntimeFault
 from hanjaserve.server.pool import Int32, Pool, pad

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from hanjaserve.server.batcher import Priority
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.gate import Gate

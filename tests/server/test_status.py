@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+
 from hanjaserve.server import errors, status
 
 

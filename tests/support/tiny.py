@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import openvino as ov
+from onnx import TensorProto, helper, numpy_helper
+
 from hanjaserve.server.bundle import write_manifest
 from hanjaserve.server.shapes import TOP_K
-from onnx import TensorProto, helper, numpy_helper
 
 WORDS = {
     "대한민국": "大韓民國", "수도": "首都", "의사": "醫師", "학교": "學校", "정부": "政府", "시간": "時間",

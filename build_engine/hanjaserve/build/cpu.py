@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+
 from hanjaserve.build.export import INPUT, OUTPUT
 from hanjaserve.server.errors import BuildError
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
+
 from hanjaserve.build.readings import ReadingTable, is_hangul
 from hanjaserve.server.errors import BuildError
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from hanjaserve.build.checkpoint import Checkpoint
@@ -48,8 +49,10 @@ class EngineGraph(nn.Module):
         chosen = slot if labels is None else torch.gather(labels.long(), -1, slot)
         score = torch.round(best * SCORE_ONE).to(torch.int32)
         # A slot that is masked or too improbable to have a score says nothing: it becomes KEEP with
-        # score 0, the same in every runtime.
-        return torch.where(score > 0, chosen.to(torch.int32) * 65536 + score, 0)
+        # score 0, the same in every runtime. By arithmetic, not by torch.where: OpenVINO runs that
+        # one, and integer operations fused with it, in FP32, which ends at 24 bits.
+        scored = torch.clamp(score, max=1)
+        return chosen.to(torch.int32) * scored * 65536 + score
 
 
 class SyllableScorer(nn.Module):

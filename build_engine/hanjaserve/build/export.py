@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+
 from hanjaserve.build.engine_graph import EngineGraph
 from hanjaserve.server.errors import BuildError
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
 from hanjaserve.build.export import check_contract
 from hanjaserve.server.errors import BuildError
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 FP32_OPERATORS = frozenset(
     {"LayerNormalization", "LogSoftmax", "ReduceMean", "ReduceSum", "Softmax", "TopK"}

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
+
 from hanjaserve.build.checkpoint import Checkpoint
 from hanjaserve.build.engine_graph import MASKED, TOP_K, token_surfaces, word_candidates
 from hanjaserve.build.readings import ReadingTable
-from torch import Tensor
 
 Tokens = npt.NDArray[np.int32]
 Candidates = npt.NDArray[np.int32]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from hanjaserve.build.export import INPUT, OUTPUT
 from hanjaserve.server.errors import BuildError
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import grpc
+
 from hanjaserve.client.aio_stream import AioStream
 from hanjaserve.client.channel import (
     DEFAULT_TARGET,

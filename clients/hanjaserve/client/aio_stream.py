@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from typing import TypeAlias
 
 import grpc
+
 from hanjaserve.client.channel import Metadata
 from hanjaserve.client.errors import ConvertError, Internal, Unavailable, error_from_rpc
 from hanjaserve.client.options import ConvertOptions

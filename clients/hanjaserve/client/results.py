@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import grpc
+
 from hanjaserve.client.errors import ConvertError, Internal, error_from_status
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 

@@ -7,6 +7,7 @@ channels and once for aio ones.
 from typing import Protocol, cast
 
 import grpc
+
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1 import hanjaserve_pb2_grpc
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import grpc
+
 from hanjaserve.client.channel import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT_S,

@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 import grpc
+
 from hanjaserve.client.channel import Metadata
 from hanjaserve.client.errors import ConvertError, error_from_rpc
 from hanjaserve.client.options import ConvertOptions

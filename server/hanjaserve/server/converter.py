@@ -195,7 +195,7 @@ class LocalConverter:
         results = iter(self._run([w.tokens for windows in encoded for w in windows]))
         return [
             _finish(self._codec, self._labels, text, windows,
-                    list(islice(results, len(windows))), options)  # fmt: skip
+                    list(islice(results, len(windows))), options)
             for text, windows in zip(texts, encoded, strict=True)
         ]
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+
 from hanjaserve.server import status
 from hanjaserve.server.errors import Draining, HanjaserveError, Overloaded
 from hanjaserve.server.timing import CURRENT, Timing

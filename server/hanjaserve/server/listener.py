@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import ConfigError
 from hanjaserve.server.service import HanjaService

@@ -25,6 +25,7 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+
 from hanjaserve.server.batcher import Batcher, Entry, Priority
 from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError, RuntimeFault
 from hanjaserve.server.runners.base import Runner

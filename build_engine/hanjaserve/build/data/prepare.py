@@ -133,7 +133,7 @@ def prepare(tables: Tables, entries: dict[str, list[str]], *, precedents: int, s
     sentences += distant(MODERN, plain("precedents_plain.txt", precedents))
     sentences += distant(MODERN, plain("statutes_plain.txt", statutes))
     sentences += distant(MODERN, plain("reviews_plain.txt", reviews))
-    for hangul, options in islice(entries.items(), 0, None, 4):
+    for hangul in islice(entries, 0, None, 4):
         sentences.append((MODERN, hangul, labeller.label(hangul, [(hangul, "NNG", 0, len(hangul))])))
     random.Random(seed).shuffle(sentences)
     return Corpus.of(sentences)

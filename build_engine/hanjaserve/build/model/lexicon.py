@@ -68,8 +68,7 @@ class Lexicon(nn.Module):
         columns = []
         for n in range(2, self.max_word + 1):
             start = words[n - 1]
-            for i in range(n):
-                columns.append(nn.functional.pad(start, (i, 0))[:, : start.shape[1]])
+            columns += [nn.functional.pad(start, (i, 0))[:, : start.shape[1]] for i in range(n)]
         table = torch.stack(columns, dim=-1)
         rank = torch.where(table > 0, self.priority, torch.zeros_like(self.priority))
         combo = torch.topk(rank.to(torch.float32), covering, dim=-1).indices

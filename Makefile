@@ -1,0 +1,54 @@
+# Everything a user or developer does, by name. `make setup` is what the others begin with.
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
+
+.PHONY: setup setup-dev serve test lint type protos protos-check bench bundle parity train clean
+
+setup: $(VENV)/.server
+setup-dev: $(VENV)/.dev
+
+$(VENV)/.server: pyproject.toml constraints.txt
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hanjaserve needs Python 3.11 or newer")'
+	test -x $(PY) || python3 -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.server
+	$(PIP) torch
+	$(PIP) -e '.[build,dev]'
+	touch $@
+
+serve: setup
+	$(VENV)/bin/hanjaserve serve
+
+test: setup-dev
+	$(PY) -m pytest
+
+lint: setup-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/lint-imports
+
+type: setup-dev
+	$(VENV)/bin/mypy protos server build_engine clients models
+
+protos: setup-dev
+	$(PY) protos/generate.py
+
+protos-check: setup-dev
+	$(PY) protos/generate.py --check
+
+bench: setup-dev
+	$(PY) -m benchmarks.bench
+
+train: setup-dev
+	$(VENV)/bin/hanjaserve train --out checkpoints/default
+
+bundle: setup-dev
+	$(VENV)/bin/hanjaserve build bundle --checkpoint checkpoints/default --out models/hanjaserve/models/default --name hanjaserve-small
+
+parity: setup-dev
+	$(VENV)/bin/hanjaserve build parity
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
