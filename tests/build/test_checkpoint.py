@@ -66,9 +66,7 @@ def test_syllable_checkpoint_is_taken_whole(tmp_path: Path) -> None:
         load_checkpoint(str(tmp_path))
 
 
-def test_tokenizer_is_copied_byte_for_byte(
-    small: Checkpoint, small_folder: Path, tmp_path: Path
-) -> None:
+def test_tokenizer_is_copied_byte_for_byte(small: Checkpoint, small_folder: Path, tmp_path: Path) -> None:
     write_tokenizer(small, tmp_path / "tokenizer.json")
     copied = (tmp_path / "tokenizer.json").read_bytes()
     assert copied == (small_folder / "tokenizer.json").read_bytes()

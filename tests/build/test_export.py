@@ -12,9 +12,10 @@ from hanjaserve.build.checkpoint import Checkpoint
 from hanjaserve.build.engine_graph import build_graph, token_surfaces
 from hanjaserve.build.export import check_contract, export_fp32
 from hanjaserve.build.readings import ReadingTable
-from hanjaserve.build.reference import TorchReference, pad_rows
+from hanjaserve.build.reference import TorchReference
 from hanjaserve.build.sessions import open_session
 from hanjaserve.server.errors import BuildError
+from hanjaserve.server.shapes import pad
 
 READINGS = ReadingTable.from_pairs(
     [("首", "수"), ("都", "도"), ("水", "수"), ("道", "도"), ("意", "의"), ("思", "사")]
@@ -25,7 +26,7 @@ def batch(small: Checkpoint, *lengths: int) -> np.ndarray:
     random = np.random.default_rng(5)
     vocabulary = len(token_surfaces(small))
     rows = [random.integers(5, vocabulary, n).astype(np.int32) for n in lengths]
-    return pad_rows(rows, small.pad_id)
+    return pad(rows, small.pad_id)
 
 
 def real(small: Checkpoint, candidates: np.ndarray, tokens: np.ndarray) -> np.ndarray:

@@ -62,9 +62,7 @@ def test_check_notices_a_wrong_precision(small_onnx: Path, fp16: Path, operator:
     # Flips the operator's float inputs to the other precision, casting back behind it.
     model = onnx.load(str(fp16))
     types = value_types(model)
-    number, node = next(
-        (n, node) for n, node in enumerate(model.graph.node) if node.op_type == operator
-    )
+    number, node = next((n, node) for n, node in enumerate(model.graph.node) if node.op_type == operator)
     other = TensorProto.FLOAT if operator == "MatMul" else TensorProto.FLOAT16
     before, after = [], []
     for position, name in enumerate(node.input):

@@ -108,9 +108,7 @@ def test_totals_add_up() -> None:
 
 def test_calibration_error() -> None:
     # Ten spans, ten bins: |1 - 0.9| where right, |0 - 0.9| where wrong.
-    assert calibration_error([0.9] * 10, [True] * 9 + [False]) == pytest.approx(
-        (9 * 0.1 + 0.9) / 10
-    )
+    assert calibration_error([0.9] * 10, [True] * 9 + [False]) == pytest.approx((9 * 0.1 + 0.9) / 10)
     # Twenty spans, two per bin: in each bin one right of two, scores 0.5: perfectly calibrated.
     assert calibration_error([0.5] * 20, [True, False] * 10) == pytest.approx(0)
     # Sorted by score first: the sure half is right, the unsure half wrong.

@@ -8,9 +8,7 @@ import pytest
 from hanjaserve.build.parity import TOLERANCES, ArtefactReport, Difference, ParityReport
 from hanjaserve.server.errors import ParityError
 
-DIFFERENCE = Difference(
-    sentence="수도가 얼었다", expected="水道가 얼었다", got="首都가 얼었다", margin=0.25
-)
+DIFFERENCE = Difference(sentence="수도가 얼었다", expected="水道가 얼었다", got="首都가 얼었다", margin=0.25)
 GOOD = ArtefactReport(
     artefact="onnx fp32",
     precision="fp32",

@@ -50,10 +50,10 @@ def test_manifest(small: Checkpoint, small_bundle: Path) -> None:
 
 
 def test_reference_sentences_are_stored_and_some_convert(small_bundle: Path) -> None:
-    stored = json.loads((small_bundle / "reference.json").read_text(encoding="utf-8"))
-    rows = stored["sentences"]
-    assert [row["text"] for row in rows] == list(REFERENCE_SENTENCES)
-    assert sum(row["text"] != row["expected"] for row in rows) > 5
+    rows = json.loads((small_bundle / "reference.json").read_text(encoding="utf-8"))
+    assert len(rows) > 20
+    assert {row["text"] for row in rows} <= set(REFERENCE_SENTENCES)
+    assert sum(row["text"] != row["converted"] for row in rows) > 5
 
 
 def test_the_same_checkpoint_gives_the_same_revision(
@@ -74,9 +74,7 @@ def test_masked_bundle_brings_its_readings(small: Checkpoint, tmp_path: Path) ->
 
 
 def test_onnxruntime_needs_no_cpu_model(small: Checkpoint, tmp_path: Path) -> None:
-    plan = BundlePlan(
-        checkpoint=small, target=tmp_path / "b", name="small", cpu_runtime="onnxruntime"
-    )
+    plan = BundlePlan(checkpoint=small, target=tmp_path / "b", name="small", cpu_runtime="onnxruntime")
     report = publish(plan)
     assert [r.artefact for r in report.artefacts] == ["onnx fp32", "onnx fp16"]
     assert not (tmp_path / "b" / "model.cpu.xml").exists()

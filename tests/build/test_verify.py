@@ -14,7 +14,8 @@ from hanjaserve.build.checkpoint import Checkpoint
 from hanjaserve.build.commands import add_build_arguments, read_sentences, run_build
 from hanjaserve.build.parity import ArtefactReport
 from hanjaserve.build.reference import REFERENCE_SENTENCES, TorchReference
-from hanjaserve.build.verify import Expected, Run, compare, converter_of, expect, verify_bundle
+from hanjaserve.build.sessions import Run
+from hanjaserve.build.verify import Expected, compare, converter_of, expect, verify_bundle
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import make_codec
 from hanjaserve.server.errors import BuildError
@@ -45,9 +46,7 @@ def test_every_artefact_agrees(small: Checkpoint, small_bundle: Path) -> None:
     assert report.artefacts[0].units > 300
 
 
-def test_the_reference_agrees_with_itself(
-    bundle: Bundle, expected: Expected, small: Checkpoint
-) -> None:
+def test_the_reference_agrees_with_itself(bundle: Bundle, expected: Expected, small: Checkpoint) -> None:
     reference = TorchReference(small)
     report = against(bundle, expected, lambda tokens: reference.run(tokens).candidates)
     assert (report.differing, report.first_difference) == (0, None)

@@ -110,9 +110,7 @@ def _point_labels_at_tokens(
     classifier: torch.nn.Linear, embeddings: torch.Tensor, random: torch.Generator
 ) -> None:
     labels, width = classifier.weight.shape
-    tokens = torch.randperm(embeddings.shape[0], generator=random)[
-        : max(40, embeddings.shape[0] // 4)
-    ]
+    tokens = torch.randperm(embeddings.shape[0], generator=random)[: max(40, embeddings.shape[0] // 4)]
     # A little noise: two labels of the same one token would tie for ever.
     classifier.weight.normal_(0.0, 0.1, generator=random)
     for _ in range(2):

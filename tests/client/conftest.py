@@ -3,10 +3,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from fake_server import FakeService  # type: ignore[import-not-found]
 
 from hanjaserve.client import RetryPolicy
 from hanjaserve.v1 import hanjaserve_pb2_grpc
+
+from .fake_server import FakeService
 
 
 @pytest.fixture

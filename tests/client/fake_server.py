@@ -111,11 +111,7 @@ def convert(text: str) -> pb.Conversion:
     spans = []
     if at >= 0:
         other = pb.Alternative(hanja="水道", score=0.25)
-        spans = [
-            pb.Span(
-                start=at, end=at + 2, hangul="수도", hanja="首都", score=0.5, alternatives=[other]
-            )
-        ]
+        spans = [pb.Span(start=at, end=at + 2, hangul="수도", hanja="首都", score=0.5, alternatives=[other])]
     return pb.Conversion(text=text.replace("수도", "首都"), spans=spans)
 
 
@@ -134,9 +130,7 @@ def fail(context: Any, fault: Fault) -> NoReturn:
         retry.retry_delay.FromNanoseconds(int(fault.retry_after_s * 1e9))
         detail = AnyMessage()
         detail.Pack(retry)
-        status = status_pb2.Status(
-            code=fault.code.value[0], message=fault.message, details=[detail]
-        )
+        status = status_pb2.Status(code=fault.code.value[0], message=fault.message, details=[detail])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(fault.code, fault.message)
     raise AssertionError

@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc
 import pytest
-from fake_server import POISON, FakeService, Fault  # type: ignore[import-not-found]
 
 from hanjaserve.client import (
     Alternative,
@@ -26,6 +25,8 @@ from hanjaserve.client import (
     TextTooLong,
     Unavailable,
 )
+
+from .fake_server import POISON, FakeService, Fault
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 

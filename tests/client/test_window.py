@@ -21,8 +21,7 @@ def limits(**changes: int) -> Limits:
 
 def echo(request: pb.StreamConvertRequest) -> pb.StreamConvertResponse:
     results = [
-        pb.StreamResult(id=item.id, conversion=pb.Conversion(text=item.text))
-        for item in request.items.items
+        pb.StreamResult(id=item.id, conversion=pb.Conversion(text=item.text)) for item in request.items.items
     ]
     return pb.StreamConvertResponse(results=results)
 

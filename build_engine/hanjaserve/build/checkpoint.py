@@ -94,8 +94,7 @@ def write_tokenizer(checkpoint: Checkpoint, target: Path) -> None:
         AutoTokenizer.from_pretrained(checkpoint.path).backend_tokenizer.save(str(target))
     except (AttributeError, OSError, ValueError) as error:
         raise BuildError(
-            f"{checkpoint.path} has no tokenizer.json, and none can be made of its vocabulary: "
-            f"{error}"
+            f"{checkpoint.path} has no tokenizer.json, and none can be made of its vocabulary: {error}"
         ) from error
 
 
@@ -191,8 +190,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BuildError(
-            f"{path} has no config.json: a checkpoint is a folder with config.json and "
-            "model.safetensors"
+            f"{path} has no config.json: a checkpoint is a folder with config.json and model.safetensors"
         ) from None
     except (OSError, ValueError) as error:
         raise BuildError(f"cannot read {file}: {error}") from error

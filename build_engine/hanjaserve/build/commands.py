@@ -132,9 +132,7 @@ def _add_parity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle", type=Path, metavar="DIR", help="(default: the bundle of this installation)"
     )
-    parser.add_argument(
-        "--checkpoint", help="compare with this; without it, with the bundle's own FP32 ONNX"
-    )
+    parser.add_argument("--checkpoint", help="compare with this; without it, with the bundle's own FP32 ONNX")
     parser.add_argument(
         "--data", dest="sentences", type=Path, metavar="FILE", help="text, TSV, or either as .xz"
     )
@@ -154,8 +152,7 @@ def _run_bundle(namespace: argparse.Namespace) -> int:
     checkpoint = load_checkpoint(namespace.checkpoint)
     if checkpoint.scheme == "syllable" and namespace.reading_mask == "off":
         raise BuildError(
-            "--reading-mask off: the mask of a syllable checkpoint is part of the model; leave the "
-            "option out"
+            "--reading-mask off: the mask of a syllable checkpoint is part of the model; leave the option out"
         )
     plan = BundlePlan(
         checkpoint=checkpoint,

@@ -15,11 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import numpy as np
-import numpy.typing as npt
-
 from hanjaserve.build.export import INPUT, OUTPUT
 from hanjaserve.server.errors import BuildError
+from hanjaserve.server.shapes import Int32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +32,7 @@ def export_cpu(
     source: Path,
     target: Path,
     precision: CpuPrecision,
-    calibration: Sequence[npt.NDArray[np.int32]] = (),
+    calibration: Sequence[Int32] = (),
 ) -> None:
     """Writes the OpenVINO model of the FP32 ONNX file `source`.
 
@@ -60,7 +58,7 @@ def export_cpu(
     ov.save_model(model, str(target), compress_to_fp16=precision != "fp32")
 
 
-def _quantised(model: Any, calibration: Sequence[npt.NDArray[np.int32]]) -> Any:
+def _quantised(model: Any, calibration: Sequence[Int32]) -> Any:
     if len(calibration) < 32:
         raise BuildError(
             f"int8 is calibrated on real sentences, at least 32 windows of them, but got "

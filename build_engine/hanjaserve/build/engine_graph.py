@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from hanjaserve.build.readings import ReadingTable, is_hangul
 from hanjaserve.server.errors import BuildError
+from hanjaserve.server.shapes import TOP_K
 
 if TYPE_CHECKING:
     from hanjaserve.build.checkpoint import Checkpoint
 
-TOP_K = 4
 SCORE_ONE = 65535
 MASKED = -1e4
 """Additive mask. exp(-1e4) is 0 in FP32, and FP16, which ends at 65,504, holds the number."""
@@ -96,9 +96,7 @@ class WordScorer(nn.Module):
         if self.offset_positions:
             # RoBERTa itself counts them by a cumulative sum over integers, which TensorRT lacks.
             positions = torch.where(present, positions + 1, 0) + self.pad_id
-        outputs: Any = self.model(
-            input_ids=tokens.long(), attention_mask=mask, position_ids=positions
-        )
+        outputs: Any = self.model(input_ids=tokens.long(), attention_mask=mask, position_ids=positions)
         logits: Tensor = outputs.logits
         return logits
 

@@ -20,9 +20,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from hanjaserve.build.export import check_contract
 from hanjaserve.server.errors import BuildError
 
-FP32_OPERATORS = frozenset(
-    {"LayerNormalization", "LogSoftmax", "ReduceMean", "ReduceSum", "Softmax", "TopK"}
-)
+FP32_OPERATORS = frozenset({"LayerNormalization", "LogSoftmax", "ReduceMean", "ReduceSum", "Softmax", "TopK"})
 """Operators that stay in FP32 wherever they stand."""
 
 FP16_OPERATORS = frozenset({"Gemm", "MatMul"})
@@ -73,9 +71,7 @@ def check_fp16(model: onnx.ModelProto) -> None:
         if types[name] != wanted
     ]
     if wrong:
-        raise BuildError(
-            "the FP16 graph computes these in the wrong precision: " + "; ".join(wrong[:5])
-        )
+        raise BuildError("the FP16 graph computes these in the wrong precision: " + "; ".join(wrong[:5]))
     for constant in model.graph.initializer:
         if constant.data_type in _FLOATS and not np.isfinite(numpy_helper.to_array(constant)).all():
             raise BuildError(f"the constant {constant.name!r} of the FP16 graph is not finite")
@@ -140,9 +136,7 @@ class _Caster:
         key = (name, precision)
         if key not in self._made:
             made = f"{name}_{'fp16' if precision == TensorProto.FLOAT16 else 'fp32'}"
-            self._nodes.append(
-                helper.make_node("Cast", [name], [made], name=f"cast_{made}", to=precision)
-            )
+            self._nodes.append(helper.make_node("Cast", [name], [made], name=f"cast_{made}", to=precision))
             self._made[key] = made
         return self._made[key]
 
@@ -182,9 +176,7 @@ def _score_nodes(model: onnx.ModelProto) -> frozenset[str]:
     return frozenset(names)
 
 
-def _promised_inputs(
-    model: onnx.ModelProto, types: dict[str, int]
-) -> Iterator[tuple[NodeProto, str, int]]:
+def _promised_inputs(model: onnx.ModelProto, types: dict[str, int]) -> Iterator[tuple[NodeProto, str, int]]:
     """(node, input, wanted type) for every float input whose precision is promised."""
     scores = _score_nodes(model)
     for node in model.graph.node:

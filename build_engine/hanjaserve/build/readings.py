@@ -92,8 +92,7 @@ class ReadingTable:
             syllable, tab, characters = line.partition("\t")
             if not tab or len(syllable) != 1:
                 raise BuildError(
-                    f"{path}, line {number}: expected one Hangul syllable, a tab and Hanja, "
-                    f"got {line[:40]!r}"
+                    f"{path}, line {number}: expected one Hangul syllable, a tab and Hanja, got {line[:40]!r}"
                 )
             pairs.extend((character, syllable) for character in characters)
         return cls.from_pairs(pairs)

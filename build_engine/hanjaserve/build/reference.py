@@ -8,7 +8,6 @@ Not: fast. It exists to be compared with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +16,9 @@ import torch
 from torch import Tensor
 
 from hanjaserve.build.checkpoint import Checkpoint
-from hanjaserve.build.engine_graph import MASKED, TOP_K, token_surfaces, word_candidates
+from hanjaserve.build.engine_graph import MASKED, token_surfaces, word_candidates
 from hanjaserve.build.readings import ReadingTable
-
-Tokens = npt.NDArray[np.int32]
-Candidates = npt.NDArray[np.int32]
+from hanjaserve.server.shapes import TOP_K, Int32
 
 REFERENCE_SENTENCES: tuple[str, ...] = (
     "대한민국의 수도는 서울이다.",
@@ -60,7 +57,7 @@ class Answer(NamedTuple):
         margins: float32 [batch, tokens], probability of the best label minus that of the second.
     """
 
-    candidates: Candidates
+    candidates: Int32
     margins: npt.NDArray[np.float32]
 
 
@@ -81,7 +78,7 @@ class TorchReference:
             table = word_candidates(token_surfaces(checkpoint), checkpoint.labels, readings)
             self._allowed = table.long()
 
-    def run(self, tokens: Tokens) -> Answer:
+    def run(self, tokens: Int32) -> Answer:
         """Int32 [batch, tokens] -> candidates and margins."""
         with torch.inference_mode():
             logits, labels = self._scores(torch.from_numpy(tokens).long())
@@ -102,17 +99,3 @@ class TorchReference:
         allowed = self._allowed[tokens]
         empty = (allowed == 0) & (torch.arange(allowed.shape[-1]) > 0)
         return torch.gather(every, -1, allowed).masked_fill(empty, MASKED), allowed
-
-
-def pad_rows(rows: Sequence[Tokens], pad_id: int, multiple: int = 8) -> Tokens:
-    """Stacks rows of different length: int32 [batch, tokens], tokens a multiple of `multiple`.
-
-    Example:
-        >>> pad_rows([np.array([5, 6], np.int32)], pad_id=0).tolist()
-        [[5, 6, 0, 0, 0, 0, 0, 0]]
-    """
-    width = -(-max(len(row) for row in rows) // multiple) * multiple
-    batch = np.full((len(rows), width), pad_id, dtype=np.int32)
-    for number, row in enumerate(rows):
-        batch[number, : len(row)] = row
-    return batch

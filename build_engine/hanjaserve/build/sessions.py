@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from hanjaserve.build.export import INPUT, OUTPUT
 from hanjaserve.server.errors import BuildError
+from hanjaserve.server.shapes import Int32
 
-Run = Callable[[npt.NDArray[np.int32]], npt.NDArray[np.int32]]
+Run = Callable[[Int32], Int32]
 """Int32 [batch, tokens] -> packed candidates int32 [batch, tokens, k]."""
 
 
@@ -39,8 +39,8 @@ def _onnxruntime(path: Path, threads: int) -> Run:
     options.log_severity_level = 3
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
-    def run(tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        candidates: npt.NDArray[np.int32] = session.run([OUTPUT], {INPUT: tokens})[0]
+    def run(tokens: Int32) -> Int32:
+        candidates: Int32 = session.run([OUTPUT], {INPUT: tokens})[0]
         return candidates
 
     return run
@@ -54,7 +54,7 @@ def _openvino(path: Path, threads: int) -> Run:
         str(path), "CPU", {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     )
 
-    def run(tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def run(tokens: Int32) -> Int32:
         # A copy: the next inference reuses the tensor's memory.
         return np.array(model({INPUT: tokens})[OUTPUT], dtype=np.int32)
 

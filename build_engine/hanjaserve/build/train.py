@@ -73,7 +73,7 @@ def batches(corpus: data.Corpus, epoch: int, config: TrainConfig) -> Iterator[ND
                 last += 1
             found.append(chunk[first:last])
             first = last
-    rng.shuffle(found)  # type: ignore[arg-type]
+    rng.shuffle(found)
     yield from found
 
 
@@ -173,11 +173,14 @@ def save_tables(tables: Tables, folder: Path) -> None:
     (folder / "readings.tsv").write_text(readings, encoding="utf-8")
 
 
+DEFAULTS = TrainConfig()
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `hanjaserve train`."""
     parser.add_argument("--out", type=Path, default=Path("checkpoints/default"))
-    parser.add_argument("--steps", type=int, default=TrainConfig.steps)
-    parser.add_argument("--seed", type=int, default=TrainConfig.seed)
+    parser.add_argument("--steps", type=int, default=DEFAULTS.steps)
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
     parser.add_argument("--precedents", type=int, default=32_000, help="court sentences")
     parser.add_argument("--statutes", type=int, default=12_000, help="statute sentences, each kind")
     parser.add_argument("--reviews", type=int, default=45_000, help="film reviews")

@@ -25,13 +25,14 @@ from hanjaserve.build.parity import (
     Tolerance,
 )
 from hanjaserve.build.readings import ReadingTable
-from hanjaserve.build.reference import Answer, Candidates, Tokens, TorchReference, pad_rows
+from hanjaserve.build.reference import Answer, TorchReference
 from hanjaserve.build.sessions import Run, open_session
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import Codec, Window, make_codec
 from hanjaserve.server.converter import Options
 from hanjaserve.server.errors import BuildError
 from hanjaserve.server.rendering import render
+from hanjaserve.server.shapes import Int32, pad
 from hanjaserve.server.spans import spans_from
 
 FP32_FILE = "model.fp32.onnx"
@@ -43,7 +44,7 @@ STYLE = "modern"
 _BATCH_TOKENS = 2048
 _FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3
 
-Convert = Callable[[str, Sequence[Window], Sequence[Candidates]], str]
+Convert = Callable[[str, Sequence[Window], Sequence[Int32]], str]
 """(text, its windows, their candidates) -> converted text."""
 
 
@@ -55,7 +56,7 @@ class Expected:
     scheme: str
     pad_id: int
     windows: tuple[tuple[Window, ...], ...]
-    candidates: tuple[tuple[Candidates, ...], ...]
+    candidates: tuple[tuple[Int32, ...], ...]
     margins: tuple[tuple[npt.NDArray[np.float32], ...], ...]
 
 
@@ -86,9 +87,7 @@ def verify_bundle(
     expected = expect(bundle, codec, sentences, reference)
     convert = converter_of(bundle, codec)
     reports = [
-        compare(
-            title, precision, open_session(bundle.path(file), threads), expected, convert=convert
-        )
+        compare(title, precision, open_session(bundle.path(file), threads), expected, convert=convert)
         for title, precision, file in artefacts
     ]
     return ParityReport(
@@ -119,17 +118,17 @@ def converter_of(bundle: Bundle, codec: Codec) -> Convert:
     """Makes text of candidates as the server does, with default options."""
     labels, options = bundle.labels(), Options()
 
-    def convert(text: str, windows: Sequence[Window], candidates: Sequence[Candidates]) -> str:
+    def convert(text: str, windows: Sequence[Window], candidates: Sequence[Int32]) -> str:
         decoded = codec.decode(text, list(windows), list(candidates))
         return render(text, spans_from(decoded, text, labels, options), options.rendering)
 
     return convert
 
 
-def margins_of(run: Run) -> Callable[[Tokens], Answer]:
+def margins_of(run: Run) -> Callable[[Int32], Answer]:
     """A runtime in the place of the reference; its margins come from its own scores."""
 
-    def answer(tokens: Tokens) -> Answer:
+    def answer(tokens: Int32) -> Answer:
         candidates = run(tokens)
         scores = (candidates & 0xFFFF).astype(np.float32) / np.float32(65535)
         return Answer(candidates, scores[..., 0] - scores[..., 1])
@@ -151,15 +150,15 @@ def expect(
     bundle: Bundle,
     codec: Codec,
     sentences: Sequence[str],
-    reference: Callable[[Tokens], Answer],
+    reference: Callable[[Int32], Answer],
 ) -> Expected:
     """Encodes the sentences and asks the reference about them, once."""
     pad_id = bundle.manifest.pad_id
     windows = tuple(map(tuple, codec.encode(list(sentences), STYLE)))
-    candidates: list[list[Candidates]] = [[] for _ in windows]
+    candidates: list[list[Int32]] = [[] for _ in windows]
     margins: list[list[npt.NDArray[np.float32]]] = [[] for _ in windows]
     flat = [(n, window.tokens) for n, found in enumerate(windows) for window in found]
-    answers: dict[int, tuple[Candidates, npt.NDArray[np.float32]]] = {}
+    answers: dict[int, tuple[Int32, npt.NDArray[np.float32]]] = {}
     for order, batch in _batches([tokens for _, tokens in flat], pad_id):
         answer = reference(batch)
         for row, number in enumerate(order):
@@ -190,11 +189,9 @@ def compare(
         expected: from expect.
         convert: makes the two texts of a difference.
     """
-    rows = [window.tokens for found in expected.windows for window in found]
-    answers = iter(_run_rows(run, rows, expected.pad_id))
     tally = _Tally(TOLERANCES[precision])
-    for number, found in enumerate(expected.windows):
-        mine = [next(answers) for _ in found]
+    answers = outputs_of(run, expected)
+    for number, (found, mine) in enumerate(zip(expected.windows, answers, strict=True)):
         tally.begin_sentence()
         for window, theirs, ours, margins in zip(
             found, expected.candidates[number], mine, expected.margins[number], strict=True
@@ -223,7 +220,7 @@ class _Tally:
         self.units = self.differing = 0
         self.largest_margin = self.largest_score_error = 0.0
         self.worst = -1.0
-        self.shown: tuple[float, int, list[Candidates]] | None = None
+        self.shown: tuple[float, int, list[Int32]] | None = None
 
     def begin_sentence(self) -> None:
         self.worst = -1.0
@@ -231,8 +228,8 @@ class _Tally:
     def add(
         self,
         counted: npt.NDArray[np.bool_],
-        theirs: Candidates,
-        ours: Candidates,
+        theirs: Int32,
+        ours: Int32,
         margins: npt.NDArray[np.float32],
     ) -> None:
         differs = counted & (theirs[:, 0] >> 16 != ours[:, 0] >> 16)
@@ -264,29 +261,32 @@ def _difference(tally: _Tally, expected: Expected, convert: Convert) -> Differen
     )
 
 
-def _run_rows(run: Run, rows: Sequence[Tokens], pad_id: int) -> list[Candidates]:
-    results: dict[int, Candidates] = {}
-    for order, batch in _batches(rows, pad_id):
+def outputs_of(run: Run, expected: Expected) -> list[list[Int32]]:
+    """Candidates of every window of every sentence, int32 [n, k] each."""
+    rows = [window.tokens for found in expected.windows for window in found]
+    results: dict[int, Int32] = {}
+    for order, batch in _batches(rows, expected.pad_id):
         candidates = run(batch)
         for row, number in enumerate(order):
             results[number] = candidates[row, : len(rows[number])].copy()
-    return [results[number] for number in range(len(rows))]
+    ordered = iter([results[number] for number in range(len(rows))])
+    return [[next(ordered) for _ in found] for found in expected.windows]
 
 
-def _batches(rows: Sequence[Tokens], pad_id: int) -> Iterator[tuple[list[int], Tokens]]:
+def _batches(rows: Sequence[Int32], pad_id: int) -> Iterator[tuple[list[int], Int32]]:
     """Batches of similar length; each with the numbers of its rows."""
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
     batch: list[int] = []
     for number in order:
         if batch and (len(batch) + 1) * len(rows[number]) > _BATCH_TOKENS:
-            yield batch, pad_rows([rows[n] for n in batch], pad_id)
+            yield batch, pad([rows[n] for n in batch], pad_id)
             batch = []
         batch.append(number)
     if batch:
-        yield batch, pad_rows([rows[n] for n in batch], pad_id)
+        yield batch, pad([rows[n] for n in batch], pad_id)
 
 
-def _units(tokens: Tokens, scheme: str) -> npt.NDArray[np.bool_]:
+def _units(tokens: Int32, scheme: str) -> npt.NDArray[np.bool_]:
     """Which positions count: Hangul syllables, or every token but [CLS] and [SEP]."""
     if scheme == "syllable":
         return (tokens >= _FIRST_SYLLABLE) & (tokens <= _LAST_SYLLABLE)

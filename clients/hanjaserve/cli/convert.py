@@ -59,12 +59,8 @@ class Progress(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a text; none reads lines")
-    parser.add_argument(
-        "-i", "--input", metavar="FILE", help="read lines from a file; - is standard input"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", help="write to a file, which appears when complete"
-    )
+    parser.add_argument("-i", "--input", metavar="FILE", help="read lines from a file; - is standard input")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file, which appears when complete")
     parser.add_argument(
         "--rendering",
         choices=[str(rendering) for rendering in Rendering],
@@ -97,9 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress = stack.enter_context(_progress(source))
         to_file = arguments.output not in (None, "-")
         output: IO[bytes] = (
-            stack.enter_context(atomic_output(Path(arguments.output)))
-            if to_file
-            else sys.stdout.buffer
+            stack.enter_context(atomic_output(Path(arguments.output))) if to_file else sys.stdout.buffer
         )
         render = _json_line if arguments.json else _text_line
         for text in _convert(engine, source, options, render, progress):

@@ -194,9 +194,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"the server; default $HANJASERVE_TARGET, else {DEFAULT_TARGET}",
     )
-    where.add_argument(
-        "--local", action="store_true", help="convert in this process; needs no server"
-    )
+    where.add_argument("--local", action="store_true", help="convert in this process; needs no server")
     parser.add_argument(
         "--bundle",
         metavar="DIR",

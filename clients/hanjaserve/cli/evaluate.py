@@ -125,10 +125,7 @@ def _tally(
     path: Path,
 ) -> Tally:
     tally = Tally()
-    chunks = (
-        [pair.hangul for pair in pairs[start : start + CHUNK]]
-        for start in range(0, len(pairs), CHUNK)
-    )
+    chunks = ([pair.hangul for pair in pairs[start : start + CHUNK]] for start in range(0, len(pairs), CHUNK))
     results = _shown(engine.convert(chunks, options), len(pairs))
     for pair, result in zip(pairs, results, strict=True):
         if isinstance(result, ItemError):
@@ -186,7 +183,4 @@ def _number(value: float) -> str:
 
 def _plain(interval: Interval) -> dict[str, float | None]:
     """An interval for JSON, which has no NaN."""
-    return {
-        name: None if math.isnan(value) else round(value, 6)
-        for name, value in asdict(interval).items()
-    }
+    return {name: None if math.isnan(value) else round(value, 6) for name, value in asdict(interval).items()}

@@ -30,20 +30,14 @@ class Command:
 def commands() -> dict[str, Command]:
     """The sub-commands in the order in which the help shows them."""
     return {
-        "convert": Command(
-            help="convert texts, standard input or a file", module="hanjaserve.cli.convert"
-        ),
+        "convert": Command(help="convert texts, standard input or a file", module="hanjaserve.cli.convert"),
         "serve": Command(
             help="run the server",
             module="hanjaserve.server.config",
             run_module="hanjaserve.server.app",
         ),
-        "info": Command(
-            help="tell what a server or a bundle is made of", module="hanjaserve.cli.info"
-        ),
-        "evaluate": Command(
-            help="measure the accuracy on sentence pairs", module="hanjaserve.cli.evaluate"
-        ),
+        "info": Command(help="tell what a server or a bundle is made of", module="hanjaserve.cli.info"),
+        "evaluate": Command(help="measure the accuracy on sentence pairs", module="hanjaserve.cli.evaluate"),
         "build": Command(
             help="make and check model bundles",
             module="hanjaserve.build.commands",
@@ -102,9 +96,7 @@ def _import(module: str) -> ModuleType:
         if not module.startswith("hanjaserve.build"):
             raise
         # Training needs packages that serving does not.
-        raise CliError(
-            f"{error.name} is not installed: pip install 'hanjaserve[build]'", USAGE
-        ) from error
+        raise CliError(f"{error.name} is not installed: pip install 'hanjaserve[build]'", USAGE) from error
 
 
 class _Version(argparse.Action):

@@ -198,9 +198,7 @@ class Client:
         """What is served, by which runner, within which limits."""
         request = pb.GetServerInfoRequest()
         timeout_s = timeout_s or self._timeout_s
-        info = server_info_from_proto(
-            await self._call(self._stub.GetServerInfo, request, timeout_s)
-        )
+        info = server_info_from_proto(await self._call(self._stub.GetServerInfo, request, timeout_s))
         self._known_limits = info.limits
         return info
 
@@ -234,9 +232,7 @@ class Client:
         attempts = Attempts(self._retry, timeout_s=timeout_s)
         while True:
             try:
-                return await method(
-                    request, timeout=attempts.left_s(), metadata=tuple(self._metadata)
-                )
+                return await method(request, timeout=attempts.left_s(), metadata=tuple(self._metadata))
             except grpc.RpcError as error:
                 failure = error_from_rpc(error)
                 delay_s = attempts.delay_after(failure)

@@ -96,18 +96,14 @@ class Overloaded(ConvertError):
 class DeadlineExceeded(ConvertError):
     """No answer came in time."""
 
-    def __init__(
-        self, message: str, *, code: grpc.StatusCode = grpc.StatusCode.DEADLINE_EXCEEDED
-    ) -> None:
+    def __init__(self, message: str, *, code: grpc.StatusCode = grpc.StatusCode.DEADLINE_EXCEEDED) -> None:
         super().__init__(message, code=code)
 
 
 class Unavailable(ConvertError):
     """No server is there, or it is starting or stopping."""
 
-    def __init__(
-        self, message: str, *, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
-    ) -> None:
+    def __init__(self, message: str, *, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
         super().__init__(message, code=code)
 
 

@@ -78,9 +78,7 @@ class ConvertOptions:
         if not 0.0 <= self.min_score <= 1.0:
             raise _refused("min_score", f"is {self.min_score}; use a number from 0 to 1")
         if not 0 <= self.max_alternatives <= MAX_ALTERNATIVES:
-            raise _refused(
-                "max_alternatives", f"is {self.max_alternatives}; use 0 to {MAX_ALTERNATIVES}"
-            )
+            raise _refused("max_alternatives", f"is {self.max_alternatives}; use 0 to {MAX_ALTERNATIVES}")
 
     def to_proto(self) -> pb.ConvertOptions:
         """The message for these options."""

@@ -97,9 +97,7 @@ def convert_request(text: str, options: ConvertOptions) -> pb.ConvertRequest:
 
 def batch_request(texts: Sequence[Prepared], options: ConvertOptions) -> pb.BatchConvertRequest:
     """The request for a part of a batch."""
-    return pb.BatchConvertRequest(
-        texts=[prepared.text for prepared in texts], options=options.to_proto()
-    )
+    return pb.BatchConvertRequest(texts=[prepared.text for prepared in texts], options=options.to_proto())
 
 
 def batch_results(texts: Sequence[Prepared], response: pb.BatchConvertResponse) -> list[Result]:

@@ -16,15 +16,9 @@ class AioStub(Protocol):
     """HanjaServiceStub over a grpc.aio.Channel."""
 
     Convert: "grpc.aio.UnaryUnaryMultiCallable[pb.ConvertRequest, pb.ConvertResponse]"
-    BatchConvert: (
-        "grpc.aio.UnaryUnaryMultiCallable[pb.BatchConvertRequest, pb.BatchConvertResponse]"
-    )
-    StreamConvert: (
-        "grpc.aio.StreamStreamMultiCallable[pb.StreamConvertRequest, pb.StreamConvertResponse]"
-    )
-    GetServerInfo: (
-        "grpc.aio.UnaryUnaryMultiCallable[pb.GetServerInfoRequest, pb.GetServerInfoResponse]"
-    )
+    BatchConvert: "grpc.aio.UnaryUnaryMultiCallable[pb.BatchConvertRequest, pb.BatchConvertResponse]"
+    StreamConvert: "grpc.aio.StreamStreamMultiCallable[pb.StreamConvertRequest, pb.StreamConvertResponse]"
+    GetServerInfo: "grpc.aio.UnaryUnaryMultiCallable[pb.GetServerInfoRequest, pb.GetServerInfoResponse]"
 
 
 class SyncStub(Protocol):
@@ -32,9 +26,7 @@ class SyncStub(Protocol):
 
     Convert: "grpc.UnaryUnaryMultiCallable[pb.ConvertRequest, pb.ConvertResponse]"
     BatchConvert: "grpc.UnaryUnaryMultiCallable[pb.BatchConvertRequest, pb.BatchConvertResponse]"
-    StreamConvert: (
-        "grpc.StreamStreamMultiCallable[pb.StreamConvertRequest, pb.StreamConvertResponse]"
-    )
+    StreamConvert: "grpc.StreamStreamMultiCallable[pb.StreamConvertRequest, pb.StreamConvertResponse]"
     GetServerInfo: "grpc.UnaryUnaryMultiCallable[pb.GetServerInfoRequest, pb.GetServerInfoResponse]"
 
 

@@ -98,9 +98,7 @@ class SyncStream:
         yield self._config
         while True:
             with self._changed:
-                self._changed.wait_for(
-                    lambda: self._window.has_unsent or self._ended or over.is_set()
-                )
+                self._changed.wait_for(lambda: self._window.has_unsent or self._ended or over.is_set())
                 if over.is_set() or not self._window.has_unsent:
                     return
                 group = self._window.next_group(time.monotonic())

@@ -62,8 +62,8 @@ class Labeller:
                 self._spell(masks, start, word, list(options))
         elif tag == "NP":
             masks[start : start + len(word)] = KEEP
-        elif tag in NOUNS and (options := self._entries.get(word)):
-            self._spell(masks, start, word, options)
+        elif tag in NOUNS and (spellings := self._entries.get(word)):
+            self._spell(masks, start, word, spellings)
         elif tag in ("MAG", "MAJ") and word[0] in SINO_ADVERBS and word[1:] in ("히", "이", "로"):
             self._spell(masks, start, word[:1], [SINO_ADVERBS[word[0]]])
             masks[start + 1 : start + len(word)] = KEEP

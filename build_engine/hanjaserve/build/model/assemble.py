@@ -1,5 +1,7 @@
 """A fresh model from the tables: sizes into the configuration, tables into the buffers."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from hanjaserve.build.model.classifier import HanjaTokenClassifier
 from hanjaserve.build.model.configuration import HanjaConfig
 
 
-def assemble(tables: Tables, seed: int = 42, **overrides: int) -> HanjaTokenClassifier:
+def assemble(tables: Tables, seed: int = 42, **overrides: Any) -> HanjaTokenClassifier:
     """Builds an untrained model whose tables are filled."""
     torch.manual_seed(seed)
     words = sorted(tables.spellings)

@@ -21,6 +21,9 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
     """Code points in, scores of the candidate labels of every position out."""
 
     config_class = HanjaConfig
+    char_id: Tensor
+    reading_id: Tensor
+    candidates: Tensor
 
     def __init__(self, config: HanjaConfig) -> None:
         super().__init__(config)

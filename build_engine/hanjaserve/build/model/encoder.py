@@ -42,7 +42,8 @@ class Layer(nn.Module):
         mixed = mixed.transpose(1, 2).reshape(batch, length, width)
         hidden = hidden + self.dropout(self.attention_out(mixed))
         fed = self.feed_out(nn.functional.relu(self.feed_in(self.feed_norm(hidden))))
-        return hidden + self.dropout(fed)
+        out: Tensor = hidden + self.dropout(fed)
+        return out
 
 
 class Encoder(nn.Module):

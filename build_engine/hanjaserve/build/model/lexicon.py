@@ -15,6 +15,15 @@ DEAD, ROOT = 0, 1
 class Lexicon(nn.Module):
     """For every syllable, the longest dictionary words that cover it and how they are spelt."""
 
+    code: Tensor
+    base: Tensor
+    check: Tensor
+    word: Tensor
+    first: Tensor
+    hanja: Tensor
+    priority: Tensor
+    offset: Tensor
+
     def __init__(
         self, trie_size: int, num_words: int, num_spellings: int, max_word: int, spellings: int
     ) -> None:
