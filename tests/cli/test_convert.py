@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import Hanjaserve
 
-SENTENCE, CONVERTED = "대한민국의 수도는 서울이다", "大韓民國의 首都는 서울이다"
+SENTENCE, CONVERTED = "대한민국 수도는 서울이다", "大韓民國 首都는 서울이다"
 
 
 @pytest.fixture(params=["server", "local"])

@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ class Pieces:
 def test_lines_put_together_are_the_input(parts: list[str], cuts: list[int]) -> None:
     data = "".join(parts).encode()
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(edges)]
     lines = [line for chunk in read_lines(Pieces(*pieces), "test") for line in chunk]
     assert "".join(line.text + line.ending for line in lines).encode() == data
     assert sum(line.size for line in lines) == len(data)
@@ -103,7 +104,7 @@ def test_links_are_followed_and_special_files_written_directly(tmp_path: Path) -
 
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     with (
-        pytest.raises(CliError, match="cannot write .*nowhere"),
+        pytest.raises(CliError, match=r"cannot write .*nowhere"),
         atomic_output(tmp_path / "nowhere" / "out.txt"),
     ):
         pass

@@ -45,7 +45,7 @@ def test_missing_build_packages_are_one_line(
     def no_torch(module: str) -> None:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(cli.importlib, "import_module", no_torch)
+    monkeypatch.setattr("importlib.import_module", no_torch)
     assert cli.main([command]) == 2
     expected = f"hanjaserve {command}: torch is not installed: pip install 'hanjaserve[build]'\n"
     assert capsys.readouterr().err == expected
@@ -57,7 +57,7 @@ def test_a_bug_in_the_server_is_not_taken_for_a_missing_package(
     def broken(module: str) -> None:
         raise ModuleNotFoundError("No module named 'grpc'", name="grpc")
 
-    monkeypatch.setattr(cli.importlib, "import_module", broken)
+    monkeypatch.setattr("importlib.import_module", broken)
     with pytest.raises(ModuleNotFoundError):
         cli.main(["serve"])
 
