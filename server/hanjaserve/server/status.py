@@ -3,8 +3,9 @@
 A class takes the code of its nearest ancestor in the table. What is not one of ours is a mistake in
 the server: INTERNAL with a constant message, since its own message may quote the user's text.
 
-Details follow https://google.aip.dev/193: BadRequest.field_violations for a bad option, RetryInfo
-for overload. They reach the caller inside an item, or in the trailing metadata of a failed call.
+Details follow https://google.aip.dev/193: BadRequest.field_violations for a bad request,
+RetryInfo for overload. They reach the caller inside an item, or in the trailing metadata of a
+failed call.
 """
 
 from typing import Any, NoReturn
@@ -17,15 +18,18 @@ from google.rpc import error_details_pb2, status_pb2
 
 from hanjaserve.server.errors import (
     BadOption,
+    BatchTooLarge,
     BuildError,
     BundleError,
     ConfigError,
     DeadlineExpired,
     Draining,
     HanjaserveError,
+    InvalidText,
     Overloaded,
     RequestError,
     RuntimeFault,
+    TextTooLong,
 )
 
 CODES: dict[type[HanjaserveError], grpc.StatusCode] = {
@@ -67,9 +71,10 @@ async def abort(context: Any, error: Exception) -> NoReturn:
 
 
 def _details(error: HanjaserveError) -> list[AnyMessage]:
-    if isinstance(error, BadOption):
+    if isinstance(error, RequestError):
+        field, reason = _at_fault(error)
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=str(error)
+            field=field, description=str(error), reason=reason
         )
         return [_packed(error_details_pb2.BadRequest(field_violations=[violation]))]
     if isinstance(error, Overloaded):
@@ -77,6 +82,20 @@ def _details(error: HanjaserveError) -> list[AnyMessage]:
         delay.FromNanoseconds(int(1e9 * error.retry_after_s))
         return [_packed(error_details_pb2.RetryInfo(retry_delay=delay))]
     return []
+
+
+def _at_fault(error: RequestError) -> tuple[str, str]:
+    """The field at fault, and the reason by which a client can tell one fault from another."""
+    match error:
+        case BadOption():
+            return error.field, "BAD_OPTION"
+        case TextTooLong():
+            return "text", "TEXT_TOO_LONG"
+        case BatchTooLarge():
+            return "texts", "BATCH_TOO_LARGE"
+        case InvalidText():
+            return "text", "INVALID_TEXT"
+    return "", "INVALID_REQUEST"
 
 
 def _packed(message: Message) -> AnyMessage:
