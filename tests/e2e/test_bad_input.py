@@ -36,16 +36,12 @@ def check(text: str, result: str) -> None:
             assert unicodedata.name(after).startswith("CJK ")
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS, max_size=5))
 @example(texts=[""])
 @example(texts=["\0", "\x01\x02\x03", "ㄱㄴㅏ", "한글 옛말", "首都 수도", "수\u200b도"])
 @example(texts=["🙂", "\U0010ffff", "\uffff", unicodedata.normalize("NFD", HANGUL)])
-def test_any_text_keeps_its_length_and_everything_but_syllables(
-    stub: Any, texts: list[str]
-) -> None:
+def test_any_text_keeps_its_length_and_everything_but_syllables(stub: Any, texts: list[str]) -> None:
     response = stub.BatchConvert(pb.BatchConvertRequest(texts=texts))
     for text, result in zip(texts, response.results, strict=True):
         check(text, result.conversion.text)

@@ -58,10 +58,7 @@ def test_stream_of_1000_items_keeps_order(stub: Any) -> None:
     def requests() -> Any:
         yield pb.StreamConvertRequest(config=pb.StreamConfig(options=pb.ConvertOptions()))
         for start in range(0, 1000, 7):
-            items = [
-                pb.StreamItem(id=10_000 + i, text=texts[i])
-                for i in range(start, min(start + 7, 1000))
-            ]
+            items = [pb.StreamItem(id=10_000 + i, text=texts[i]) for i in range(start, min(start + 7, 1000))]
             yield pb.StreamConvertRequest(items=pb.StreamItems(items=items))
 
     results = [r for message in stub.StreamConvert(requests()) for r in message.results]
@@ -98,9 +95,7 @@ def test_over_long_item_alone_fails(stub: Any) -> None:
         ),
     ],
 )
-def test_bad_requests_say_the_limit(
-    stub: Any, request_message: Any, method: str, limit: str
-) -> None:
+def test_bad_requests_say_the_limit(stub: Any, request_message: Any, method: str, limit: str) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         getattr(stub, method)(request_message)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -67,9 +67,7 @@ class FakeConverter:
     async def convert(
         self, text: str, options: Options, *, deadline: float | None, priority: Priority
     ) -> Conversion:
-        outcome = (await self.convert_batch([text], options, deadline=deadline, priority=priority))[
-            0
-        ]
+        outcome = (await self.convert_batch([text], options, deadline=deadline, priority=priority))[0]
         if isinstance(outcome, HanjaserveError):
             raise outcome
         return outcome

@@ -187,9 +187,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.waiting: dict[int, Entry] = {}
 
-    @rule(
-        sizes=st.lists(st.integers(1, 150), max_size=6), bulk=st.booleans(), wait=st.floats(0.1, 9)
-    )
+    @rule(sizes=st.lists(st.integers(1, 150), max_size=6), bulk=st.booleans(), wait=st.floats(0.1, 9))
     def put(self, sizes: list[int], bulk: bool, wait: float) -> None:
         deadline = None if wait > 5 else self.now + wait
         entries = [entry(n, at=self.now, bulk=bulk, deadline=deadline) for n in sizes]

@@ -81,9 +81,7 @@ def config(**options: object) -> pb.StreamConvertRequest:
     )
 
 
-async def outcomes(
-    harness: Harness, requests: Iterable[pb.StreamConvertRequest]
-) -> list[pb.StreamResult]:
+async def outcomes(harness: Harness, requests: Iterable[pb.StreamConvertRequest]) -> list[pb.StreamResult]:
     results: list[pb.StreamResult] = []
     async for response in harness.stub.StreamConvert(iter(requests)):
         results.extend(response.results)

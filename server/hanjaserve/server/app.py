@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 EXAMPLE = "대한민국의 수도는 서울이다"
 # How long answers that are complete may take to leave, and watchers of the health to notice.
 FLUSH_S = 0.5
+# A draining server stops once no call has come for QUIET_S, or after LAST_CALLS_S.
+QUIET_S, LAST_CALLS_S = 0.2, 2.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,9 +89,7 @@ async def _serve(config: ServerConfig) -> int:
 
 
 def _pool(config: ServerConfig, bundle: Bundle, runner: Runner) -> Pool:
-    batcher = Batcher(
-        max_batch_tokens=config.max_batch_tokens, max_queue_tokens=config.max_queue_tokens
-    )
+    batcher = Batcher(max_batch_tokens=config.max_batch_tokens, max_queue_tokens=config.max_queue_tokens)
     manifest = bundle.manifest
     return Pool([runner], batcher, pad_id=manifest.pad_id, top_k=manifest.top_k)
 
@@ -135,6 +135,10 @@ async def _drain(config: ServerConfig, gate: Gate, listener: Listener) -> None:
     except TimeoutError:
         fields = {"calls": gate.active, "grace_s": config.grace_s}
         logger.warning("calls did not finish within the grace period", extra={"fields": fields})
+    # gRPC cancels a call that arrives while it stops, which looks like the caller's own doing. So
+    # go on saying UNAVAILABLE for a moment, until callers have understood.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(gate.quiet(QUIET_S), LAST_CALLS_S)
     await listener.stop(FLUSH_S)
 
 

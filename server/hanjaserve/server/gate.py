@@ -54,11 +54,13 @@ class Gate:
     Attributes:
         ready: Whether calls are admitted.
         active: Calls under way.
+        last_arrival: When the last call came, admitted or not, on `time.monotonic`.
     """
 
     def __init__(self, *, max_concurrent_rpcs: int) -> None:
         self.ready = False
         self.active = 0
+        self.last_arrival = time.monotonic()
         self._limit = max_concurrent_rpcs
         self._refusal = "the server is still loading its model: retry in a moment"
         self._idle = asyncio.Event()
@@ -78,6 +80,13 @@ class Gate:
     async def idle(self) -> None:
         """Wait until no call is under way."""
         await self._idle.wait()
+
+    async def quiet(self, seconds: float) -> None:
+        """Wait until no call has come for so long, not even one to be refused."""
+        left = seconds
+        while left > 0:
+            await asyncio.sleep(left)
+            left = self.last_arrival + seconds - time.monotonic()
 
     def end_streams(self) -> None:
         """Make endless streams answer what they have read and then end."""
@@ -126,6 +135,7 @@ class Gate:
             _log_call(call, code)
 
     def _enter(self) -> None:
+        self.last_arrival = time.monotonic()
         if not self.ready:
             raise Draining(self._refusal)
         if self.active >= self._limit:

@@ -23,9 +23,7 @@ MAX_ALTERNATIVES = 8
 def check_parsed(message: object) -> None:
     """Raise for a message that did not parse, which `listener.MalformedToNone` turns into None."""
     if message is None:
-        raise InvalidText(
-            "the message is not valid protobuf, or a text in it is not valid UTF-8: send UTF-8"
-        )
+        raise InvalidText("the message is not valid protobuf, or a text in it is not valid UTF-8: send UTF-8")
 
 
 def options_from(message: pb.ConvertOptions, styles: Collection[str]) -> Options:
@@ -52,8 +50,7 @@ def options_from(message: pb.ConvertOptions, styles: Collection[str]) -> Options
     if message.max_alternatives > MAX_ALTERNATIVES:
         raise BadOption(
             "options.max_alternatives",
-            f"options.max_alternatives is {message.max_alternatives}: "
-            f"use at most {MAX_ALTERNATIVES}",
+            f"options.max_alternatives is {message.max_alternatives}: use at most {MAX_ALTERNATIVES}",
         )
     style = message.style or DEFAULT_STYLE
     if style not in styles:
@@ -85,8 +82,7 @@ def conversion_message(conversion: Conversion, *, with_spans: bool) -> pb.Conver
                 hanja=span.hanja,
                 score=span.score,
                 alternatives=[
-                    pb.Alternative(hanja=other.hanja, score=other.score)
-                    for other in span.alternatives
+                    pb.Alternative(hanja=other.hanja, score=other.score) for other in span.alternatives
                 ],
             )
             for span in conversion.spans

@@ -92,8 +92,7 @@ class Pool:
         self._top_k = top_k
         self._clock = clock
         self._lanes = [
-            _Lane(runner, self._work, f"runner-{i}-{runner.name}")
-            for i, runner in enumerate(runners)
+            _Lane(runner, self._work, f"runner-{i}-{runner.name}") for i, runner in enumerate(runners)
         ]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._feeding = False
@@ -254,9 +253,7 @@ class Pool:
             fault = DeadlineExpired("the deadline passed while the text was queued")
             _deliver(entry, fault, 0)
 
-    def _finished(
-        self, lane: _Lane, batch: _Batch, outcomes: list[Outcome], seconds: float
-    ) -> None:
+    def _finished(self, lane: _Lane, batch: _Batch, outcomes: list[Outcome], seconds: float) -> None:
         lane.outstanding -= 1
         self._batcher.done(batch.entries, seconds)
         self._feed()  # first: the runner may be idle, the callers can wait
@@ -285,9 +282,7 @@ class Pool:
         except Exception as error:
             shape = f"{len(arrays)} x {max(map(len, arrays))}"
             # The traceback holds no user text: runners see token ids only, and messages are ours.
-            logger.warning(
-                "runner %s failed on a batch of %s tokens", runner.name, shape, exc_info=error
-            )
+            logger.warning("runner %s failed on a batch of %s tokens", runner.name, shape, exc_info=error)
             if len(arrays) == 1:
                 return [RuntimeFault(f"the runner {runner.name} failed on this text")]
         half = len(arrays) // 2

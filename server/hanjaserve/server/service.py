@@ -64,15 +64,11 @@ class HanjaService(HanjaServiceServicer):
                 priority=_priority(len(request.text)),
             )
             with_spans = request.options.with_spans
-            response = pb.ConvertResponse(
-                conversion=conversion_message(conversion, with_spans=with_spans)
-            )
+            response = pb.ConvertResponse(conversion=conversion_message(conversion, with_spans=with_spans))
             self._check_size(response.ByteSize())
         return response
 
-    async def BatchConvert(
-        self, request: pb.BatchConvertRequest, context: Any
-    ) -> pb.BatchConvertResponse:
+    async def BatchConvert(self, request: pb.BatchConvertRequest, context: Any) -> pb.BatchConvertResponse:
         """Convert several texts; one result or status per text."""
         async with self._gate.call(context, "BatchConvert") as call:
             backend = self._live()
@@ -111,9 +107,7 @@ class HanjaService(HanjaServiceServicer):
                 async for response in session.responses(requests):
                     yield response
 
-    async def GetServerInfo(
-        self, request: pb.GetServerInfoRequest, context: Any
-    ) -> pb.GetServerInfoResponse:
+    async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Any) -> pb.GetServerInfoResponse:
         """Tell what is served; answers even while the server loads or drains."""
         config = self._config
         response = pb.GetServerInfoResponse(

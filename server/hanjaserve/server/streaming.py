@@ -152,13 +152,9 @@ class StreamSession:
 
     def _configure(self, message: pb.StreamConvertRequest, *, first: bool) -> None:
         if not message.HasField("config"):
-            raise BadOption(
-                "message", "the message has neither config nor items: set one of them"
-            )
+            raise BadOption("message", "the message has neither config nor items: set one of them")
         if not first:
-            raise BadOption(
-                "config", "config came after the first message: send it first, and once"
-            )
+            raise BadOption("config", "config came after the first message: send it first, and once")
         self._options = options_from(message.config.options, self._styles)
         self._with_spans = message.config.options.with_spans
 
