@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanjaserve.client import Conversion, Internal, ItemError, Limits
+from hanjaserve.client import Conversion, ConvertOptions, Internal, ItemError, Limits
 from hanjaserve.client.window import GROUP_ITEMS, StreamWindow
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
@@ -31,23 +31,23 @@ def texts(request: pb.StreamConvertRequest) -> list[str]:
 
 
 def test_groups_are_bounded_by_items_and_bytes() -> None:
-    window = StreamWindow(limits(max_batch_items=3))
+    window = StreamWindow(limits(max_batch_items=3), ConvertOptions())
     for text in "abcd":
         window.add(text)
     assert texts(window.next_group(0)) == ["a", "b", "c"]
     assert texts(window.next_group(0)) == ["d"]
-    window = StreamWindow(limits(max_message_bytes=4096))
+    window = StreamWindow(limits(max_message_bytes=3000), ConvertOptions())
     for _ in range(3):
         window.add("가" * 200)
     assert [len(texts(window.next_group(0))) for _ in range(3)] == [1, 1, 1]
-    window = StreamWindow(limits())
+    window = StreamWindow(limits(), ConvertOptions())
     for _ in range(GROUP_ITEMS + 1):
         window.add("")
     assert len(texts(window.next_group(0))) == GROUP_ITEMS
 
 
 def test_room_is_what_the_server_allows_in_flight() -> None:
-    window = StreamWindow(limits(max_stream_in_flight=2))
+    window = StreamWindow(limits(max_stream_in_flight=2), ConvertOptions())
     window.add("a")
     window.add("b")
     assert window.room == 0
@@ -56,7 +56,7 @@ def test_room_is_what_the_server_allows_in_flight() -> None:
 
 
 def test_a_restart_sends_the_unanswered_again_in_order() -> None:
-    window = StreamWindow(limits(max_batch_items=2))
+    window = StreamWindow(limits(max_batch_items=2), ConvertOptions())
     for text in "abcde":
         window.add(text)
     first = echo(window.next_group(0))
@@ -69,7 +69,7 @@ def test_a_restart_sends_the_unanswered_again_in_order() -> None:
 
 
 def test_answers_out_of_order_are_a_fault_of_the_server() -> None:
-    window = StreamWindow(limits())
+    window = StreamWindow(limits(), ConvertOptions())
     window.add("a")
     window.add("b")
     window.next_group(0)
@@ -79,7 +79,7 @@ def test_answers_out_of_order_are_a_fault_of_the_server() -> None:
 
 
 def test_silence_counts_only_while_an_answer_is_owed() -> None:
-    window = StreamWindow(limits())
+    window = StreamWindow(limits(), ConvertOptions())
     assert window.waiting_s(100) == 0
     window.add("a")
     group = window.next_group(100)
@@ -93,7 +93,7 @@ def test_silence_counts_only_while_an_answer_is_owed() -> None:
 
 
 def test_a_text_that_cannot_be_sent_spoils_only_itself() -> None:
-    window = StreamWindow(limits(max_message_bytes=2000))
+    window = StreamWindow(limits(max_message_bytes=2000), ConvertOptions())
     for text in ("a", "\ud800", "가" * 1000, "b"):
         window.add(text)
     request = window.next_group(0)
@@ -114,7 +114,7 @@ def test_a_text_that_cannot_be_sent_spoils_only_itself() -> None:
 def test_every_text_is_answered_once_and_in_order(
     count: int, in_flight: int, items: int, steps: list[str]
 ) -> None:
-    window = StreamWindow(limits(max_stream_in_flight=in_flight, max_batch_items=items))
+    window = StreamWindow(limits(max_stream_in_flight=in_flight, max_batch_items=items), ConvertOptions())
     source = iter(map(str, range(count)))
     wire: list[pb.StreamConvertResponse] = []
     got: list[str] = []

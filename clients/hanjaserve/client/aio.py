@@ -149,7 +149,7 @@ class Client:
                 response = await self._call(self._stub.BatchConvert, request, timeout_s)
                 return batch_results(part, response)
 
-        tasks = [asyncio.create_task(convert_part(p)) for p in split_batch(prepared, limits)]
+        tasks = [asyncio.create_task(convert_part(p)) for p in split_batch(prepared, limits, checked)]
         try:
             parts = await asyncio.gather(*tasks)
         finally:

@@ -50,7 +50,7 @@ class AioStream:
         self._metadata = metadata
         self._attempts = Attempts(retry, timeout_s=None)
         self._stall_s = stall_s
-        self._window = StreamWindow(limits)
+        self._window = StreamWindow(limits, options)
         self._ended = False
         self._room = asyncio.Event()
         self._work = asyncio.Event()

@@ -4,14 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hanjaserve.client.errors import FieldViolation, Internal, InvalidRequest, TextTooLong
-from hanjaserve.client.options import ConvertOptions
+from hanjaserve.client.options import ConvertOptions, Rendering
 from hanjaserve.client.results import ItemError, Limits, Result, result_from_proto
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 # Bytes of a message that are not text: the options, and tag, length and id of every item.
 MESSAGE_OVERHEAD, ITEM_OVERHEAD = 256, 32
-# The results are larger than the request (spans, ruby), and the server's limit holds for both.
-GROUP_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +65,29 @@ def prepare(text: str, limits: Limits) -> Prepared:
     return Prepared(text=text, size=size)
 
 
-def group_bytes(limits: Limits) -> int:
-    """Bytes of text after which a message is full."""
-    return max(1, limits.max_message_bytes // GROUP_SHARE - MESSAGE_OVERHEAD)
+def group_bytes(limits: Limits, options: ConvertOptions) -> int:
+    """Bytes of text after which a message is full, so that its answer fits into the limit as well.
+
+    Worst case: every syllable, 3 bytes, is a word of its own. It may bring ruby markup (58 bytes), a
+    span (34) and alternatives (12 each).
+    """
+    growth = 3
+    if options.rendering == Rendering.RUBY:
+        growth += 20
+    if options.with_spans or options.max_alternatives:
+        growth += 12 + 4 * options.max_alternatives
+    return max(1, limits.max_message_bytes // growth - MESSAGE_OVERHEAD)
 
 
-def split_batch(texts: Sequence[Prepared], limits: Limits) -> Iterator[Sequence[Prepared]]:
+def split_batch(
+    texts: Sequence[Prepared], limits: Limits, options: ConvertOptions
+) -> Iterator[Sequence[Prepared]]:
     """Cut a batch into parts that the server accepts."""
     first = size = 0
+    most = group_bytes(limits, options)
     for index, text in enumerate(texts):
         full = index - first >= limits.max_batch_items
-        if index > first and (full or size + text.size > group_bytes(limits)):
+        if index > first and (full or size + text.size > most):
             yield texts[first:index]
             first, size = index, 0
         size += text.size

@@ -119,7 +119,7 @@ class SyncClient:
             response = self._call(self._stub.BatchConvert, batch_request(part, checked), budget_s)
             return batch_results(part, response)
 
-        parts = list(split_batch(prepared, limits))
+        parts = list(split_batch(prepared, limits, checked))
         if len(parts) == 1:
             return convert_part(parts[0])
         threads = ThreadPoolExecutor(PARALLEL_BATCHES, thread_name_prefix="hanjaserve-batch")

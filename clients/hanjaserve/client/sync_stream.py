@@ -49,7 +49,7 @@ class SyncStream:
         self._metadata = metadata
         self._attempts = Attempts(retry, timeout_s=None)
         self._stall_s = stall_s
-        self._window = StreamWindow(limits)
+        self._window = StreamWindow(limits, options)
         # Guards the window and everything below; notified whenever any of it changes.
         self._changed = threading.Condition()
         self._ended = False

@@ -14,6 +14,7 @@ from collections import deque
 from itertools import count
 
 from hanjaserve.client.errors import DeadlineExceeded, Internal, Unavailable
+from hanjaserve.client.options import ConvertOptions
 from hanjaserve.client.requests import Prepared, group_bytes, prepare
 from hanjaserve.client.results import Limits, Result, result_from_proto
 from hanjaserve.v1 import hanjaserve_pb2 as pb
@@ -25,10 +26,10 @@ GROUP_ITEMS = 64
 class StreamWindow:
     """The texts of one stream between the caller's input and the results."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, options: ConvertOptions) -> None:
         self._limits = limits
         self._group_items = max(1, min(GROUP_ITEMS, limits.max_batch_items))
-        self._group_bytes = group_bytes(limits)
+        self._group_bytes = group_bytes(limits, options)
         self._max_in_flight = max(1, limits.max_stream_in_flight)
         self._unsent: deque[tuple[int, Prepared]] = deque()
         self._sent: deque[tuple[int, Prepared]] = deque()
