@@ -92,19 +92,22 @@ def test_no_bundle(hanjaserve: Hanjaserve, tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1 and str(tmp_path) in done.stderr.decode()
 
 
-def test_a_bad_line_stops_and_leaves_the_old_output(
-    hanjaserve: Hanjaserve, where: list[str], tmp_path: Path
-) -> None:
+def test_a_bad_line_stops_and_leaves_the_old_output(hanjaserve: Hanjaserve, tmp_path: Path) -> None:
     source, target = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_text("수도\n" * 99 + "가" * 1_000_001 + "\n수도\n", "utf-8")
     target.write_text("old")
-    done = hanjaserve("convert", "-i", source, "-o", target, *where)
+    done = hanjaserve("convert", "-i", source, "-o", target)
     assert done.returncode == 1
     message = done.stderr.decode()
     assert f"{source}: line 100: " in message and "1000000" in message.replace(",", "")
     assert len(message.splitlines()) == 1
     assert target.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["in.txt", "out.txt"]
+
+
+def test_arguments_that_are_not_utf8(hanjaserve: Hanjaserve, where: list[str]) -> None:
+    done = hanjaserve("convert", "수도", os.fsdecode(b"\xbc\xf6"), *where)
+    assert done.returncode == 2 and b"text 2 is not UTF-8" in done.stderr
 
 
 def test_invalid_utf8(hanjaserve: Hanjaserve, where: list[str]) -> None:

@@ -134,6 +134,10 @@ def _raise_on_sigterm() -> None:
 @contextmanager
 def _open_input(arguments: argparse.Namespace) -> Iterator[Input]:
     if arguments.text:
+        for number, text in enumerate(arguments.text, start=1):
+            # Python decodes arguments leniently; what it could not read cannot be written either.
+            if not text.isascii() and text != text.encode(errors="ignore").decode():
+                raise CliError(f"text {number} is not UTF-8; check the locale of the terminal", USAGE)
         lines = [Line(text=text, ending="\n", size=0) for text in arguments.text]
         yield Input(chunks=[lines], name="arguments", unit="text")
     elif arguments.input in (None, "-"):
