@@ -55,10 +55,11 @@ class Lexicon(nn.Module):
             max_word tensors int32 [batch, tokens]: word ids of length 1, 2, ...; 0 where none.
         """
         code = self.code[tokens]
+        beyond = nn.functional.pad(code, (0, self.max_word))
         state = torch.full_like(code, ROOT)
         found = []
         for k in range(self.max_word):
-            ahead = nn.functional.pad(code[:, k:], (0, k)) if k else code
+            ahead = beyond[:, k : k + code.shape[1]]
             step = self.base[state] + ahead
             alive = (self.check[step] == state) & (ahead > 0)
             state = torch.where(alive, step, torch.zeros_like(step))
