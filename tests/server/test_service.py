@@ -181,7 +181,7 @@ async def test_errors_of_the_converter_become_codes(text: str, code: grpc.Status
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await harness.stub.Convert(pb.ConvertRequest(text=text))
         assert caught.value.code() is code
-        assert harness.gate.active == 0
+        await until(lambda: harness.gate.active == 0)
 
 
 async def test_unknown_exception_is_logged_without_its_message(
@@ -303,7 +303,7 @@ async def test_stream_protocol_errors_end_it_after_the_results(
             async for response in harness.stub.StreamConvert(iter(requests)):
                 got += [r.conversion.text for r in response.results]
         assert caught.value.code() is Code.INVALID_ARGUMENT
-        assert harness.gate.active == 0
+        await until(lambda: harness.gate.active == 0)
     assert got == (["A"] if asked else [])
 
 
