@@ -9,7 +9,7 @@ import torch
 from onnx import TensorProto, helper
 
 from hanjaserve.build.checkpoint import Checkpoint
-from hanjaserve.build.engine_graph import build_graph, token_surfaces
+from hanjaserve.build.engine_graph import EngineGraph, build_graph, token_surfaces
 from hanjaserve.build.export import check_contract, export_fp32
 from hanjaserve.build.readings import ReadingTable
 from hanjaserve.build.reference import TorchReference
@@ -99,6 +99,23 @@ def test_only_standard_operators_and_none_that_tensorrt_lacks(small_onnx: Path) 
     nodes = onnx.load(str(small_onnx)).graph.node
     assert {node.domain for node in nodes} <= {"", "ai.onnx"}
     assert not {"CumSum", "IsNaN", "NonZero", "GatherND"} & {node.op_type for node in nodes}
+
+
+def test_table_look_ups_are_gathers(tmp_path: Path) -> None:
+    class LookUp(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("next", torch.arange(1, 301, dtype=torch.int32) % 300)
+
+        def forward(self, tokens: torch.Tensor) -> tuple[torch.Tensor, None]:
+            after = self.next[self.next[tokens]]  # int32 indices
+            return torch.nn.functional.one_hot(after.long(), 300) * 20.0, None
+
+    export_fp32(EngineGraph(LookUp()), 512, tmp_path / "m.onnx")
+    operators = [node.op_type for node in onnx.load(str(tmp_path / "m.onnx")).graph.node]
+    assert operators.count("Gather") == 2 and "GatherND" not in operators
+    candidates = open_session(tmp_path / "m.onnx", threads=1)(np.array([[1, 7, 299]], np.int32))
+    assert (candidates[0, :, 0] >> 16).tolist() == [3, 9, 1]
 
 
 def identity(elem_type: int, shape: list[object], domain: str = "") -> onnx.ModelProto:

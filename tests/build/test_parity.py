@@ -55,6 +55,13 @@ def test_error_names_sentence_outputs_and_margin() -> None:
         assert part in message
 
 
+def test_one_near_tie_among_few_units_passes() -> None:
+    few = replace(GOOD, units=300, differing=1, largest_margin=1e-6)
+    assert few.passed
+    assert not replace(few, differing=2).passed
+    assert not replace(few, largest_margin=1e-3).passed
+
+
 def test_nothing_to_compare_is_no_failure() -> None:
     empty = replace(GOOD, units=0, differing=0, largest_margin=0.0, first_difference=None)
     assert empty.passed

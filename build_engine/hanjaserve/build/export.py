@@ -1,8 +1,8 @@
 """Exports an engine graph to ONNX in FP32.
 
-What: torch's exporter, then a clean-up: stack traces and other notes of the exporter leave, equal
-constants are stored once, and the result is checked. Names, types and dynamic shapes are fixed
-here.
+What: torch's exporter, then a clean-up: stack traces and other notes of the exporter leave, table
+look-ups become Gather, equal constants are stored once, and the result is checked. Names, types
+and dynamic shapes are fixed here.
 Why the clean-up: the notes hold paths of the machine that exported, which would make equal
 checkpoints give different bundles (a bundle is named by its content), and cost space.
 Not: no precision is changed; see fp16.py and cpu.py.
@@ -116,6 +116,7 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
         item.doc_string = ""
         del item.metadata_props[:]
     graph.name = "hanjaserve"
+    _look_up_by_gather(model)
     _share_equal_constants(model)
     if model.ByteSize() > _LARGEST_MODEL_BYTES:
         raise BuildError(
@@ -123,6 +124,32 @@ def _clean(model: onnx.ModelProto) -> onnx.ModelProto:
             f"{_LARGEST_MODEL_BYTES:,}: use a smaller model"
         )
     return model
+
+
+def _look_up_by_gather(model: onnx.ModelProto) -> None:
+    """Replaces GatherND over single indices, which table[tensor] exports to, by Gather.
+
+    The exporter gives GatherND the int32 indices that it has, but the standard allows only int64; and
+    Gather is what every runtime is quick at.
+    """
+    graph = model.graph
+    axes = {c.name: onnx.numpy_helper.to_array(c).tolist() for c in graph.initializer if c.dims == [1]}
+    widened = {
+        node.output[0]: node.input[0]
+        for node in graph.node
+        if node.op_type == "Unsqueeze" and axes.get(node.input[1]) == [-1]
+    }
+    for node in graph.node:
+        batched = any(a.name == "batch_dims" and a.i for a in node.attribute)
+        if node.op_type == "GatherND" and not batched and node.input[1] in widened:
+            table, index = node.input[0], widened[node.input[1]]
+            node.CopyFrom(
+                onnx.helper.make_node("Gather", [table, index], node.output, name=node.name, axis=0)
+            )
+    used = {name for node in graph.node for name in node.input}
+    kept = [node for node in graph.node if node.output[0] not in widened or node.output[0] in used]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _share_equal_constants(model: onnx.ModelProto) -> None:
