@@ -1,39 +1,47 @@
-"""How converted words are written into the text."""
+"""Write a text with its converted words, in one of four ways."""
 
 import html
-from collections.abc import Sequence
-from enum import Enum
+from collections.abc import Callable, Iterable
 
+from hanjaserve.server.options import Rendering
 from hanjaserve.server.spans import Span
 
-
-class Rendering(Enum):
-    """HANJA 首都, HANGUL_HANJA 수도(首都), HANJA_HANGUL 首都(수도), RUBY for HTML."""
-
-    HANJA = "hanja"
-    HANGUL_HANJA = "hangul-hanja"
-    HANJA_HANGUL = "hanja-hangul"
-    RUBY = "ruby"
+__all__ = ["Rendering", "render"]
 
 
-def render(text: str, spans: Sequence[Span], rendering: Rendering) -> str:
-    """The text with its spans rewritten; RUBY escapes all of it for HTML."""
-    plain = html.escape if rendering is Rendering.RUBY else str
-    out, at = [], 0
+def render(text: str, spans: Iterable[Span], rendering: Rendering) -> str:
+    """Put converted words in the place of their spans.
+
+    Args:
+        text: What the spans refer to.
+        spans: In order, not overlapping.
+        rendering: How a word appears.
+
+    Example:
+        >>> span = Span(start=0, end=2, hangul="수도", hanja="首都", score=1.0)
+        >>> render("수도는", [span], Rendering.HANGUL_HANJA)
+        '수도(首都)는'
+    """
+    plain: Callable[[str], str] = html.escape if rendering is Rendering.RUBY else str
+    write = WRITERS[rendering]
+    parts = []
+    last = 0
     for span in spans:
-        out.append(plain(text[at : span.start]))
-        out.append(_word(span, rendering))
-        at = span.end
-    out.append(plain(text[at:]))
-    return "".join(out)
+        parts.append(plain(text[last : span.start]))
+        parts.append(write(span))
+        last = span.end
+    parts.append(plain(text[last:]))
+    return "".join(parts)
 
 
-def _word(span: Span, rendering: Rendering) -> str:
-    if rendering is Rendering.HANJA:
-        return span.hanja
-    if rendering is Rendering.HANGUL_HANJA:
-        return f"{span.hangul}({span.hanja})"
-    if rendering is Rendering.HANJA_HANGUL:
-        return f"{span.hanja}({span.hangul})"
+def _ruby(span: Span) -> str:
     hanja, hangul = html.escape(span.hanja), html.escape(span.hangul)
     return f"<ruby>{hanja}<rp>(</rp><rt>{hangul}</rt><rp>)</rp></ruby>"
+
+
+WRITERS: dict[Rendering, Callable[[Span], str]] = {
+    Rendering.HANJA: lambda span: span.hanja,
+    Rendering.HANGUL_HANJA: lambda span: f"{span.hangul}({span.hanja})",
+    Rendering.HANJA_HANGUL: lambda span: f"{span.hanja}({span.hangul})",
+    Rendering.RUBY: _ruby,
+}

@@ -1,37 +1,69 @@
-"""What goes into an engine and what comes out, in numbers.
+"""What goes into an engine and what comes out, as numbers.
 
-In:  "tokens" int32 [batch, tokens].
-Out: "candidates" int32 [batch, tokens, k], best first; label << 16 | round(probability * 65535).
-One int32 per candidate keeps the device's output at 16 bytes a token for k = 4.
+    tokens      int32 [batch, tokens]      code points or token ids, padded at the end
+    candidates  int32 [batch, tokens, k]   best first, each `label << 16 | round(65535 * probability)`
+
+A candidate with score 0 is an empty slot. Not here: what labels and tokens mean (labels, codec).
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
-Int32 = NDArray[np.int32]
+import numpy as np
+import numpy.typing as npt
+
+Int32 = npt.NDArray[np.int32]
+Float32 = npt.NDArray[np.float32]
 
 TOP_K = 4
-MULTIPLE = 8
+"""Candidates per token of the engines that this version builds."""
+BUCKET = 8
+"""Rows are padded to a multiple of this many tokens."""
+SCORE_BITS = 16
+SCORE_ONE = 0xFFFF
+
+
+def pack(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Int32:
+    """Pack labels and probabilities of the same shape into candidates.
+
+    Example:
+        >>> pack([3], [1.0]).tolist()
+        [262143]
+    """
+    rounded = np.round(np.asarray(scores, dtype=np.float64) * SCORE_ONE).astype(np.int32)
+    return np.asarray(labels, dtype=np.int32) << SCORE_BITS | rounded
 
 
 def unpack_labels(candidates: Int32) -> Int32:
-    """The label of every candidate, int32 of the same shape."""
-    return candidates >> 16
+    """Labels of candidates, in the same shape."""
+    return candidates >> SCORE_BITS
 
 
-def unpack_scores(candidates: Int32) -> NDArray[np.float32]:
-    """The probability of every candidate, float32 of the same shape."""
-    return ((candidates & 0xFFFF) / np.float32(65535)).astype(np.float32)
+def unpack_scores(candidates: Int32) -> Float32:
+    """Probabilities of candidates, from 0 to 1, in the same shape."""
+    return (candidates & SCORE_ONE).astype(np.float32) / np.float32(SCORE_ONE)
 
 
-def padded_length(length: int, multiple: int = MULTIPLE) -> int:
-    """`length` rounded up, so that an engine sees few different shapes."""
-    return -(-length // multiple) * multiple
+def padded_length(tokens: int, multiple: int = BUCKET) -> int:
+    """Round a length up to the bucket that it is run in.
+
+    Example:
+        >>> padded_length(9)
+        16
+    """
+    return -(-tokens // multiple) * multiple
 
 
-def pad(rows: list[Int32], pad_id: int) -> Int32:
-    """Rows of any lengths as one C-contiguous int32 [batch, tokens]."""
-    out = np.full((len(rows), padded_length(max(map(len, rows)))), pad_id, np.int32)
-    for number, row in enumerate(rows):
-        out[number, : len(row)] = row
-    return out
+def pad(rows: Sequence[Int32], pad_id: int, length: int | None = None) -> Int32:
+    """Stack rows into int32 [rows, length], padded at their ends.
+
+    Args:
+        rows: At least one int32 [tokens].
+        pad_id: Fills up short rows.
+        length: Tokens of every row; by default the bucket of the longest.
+    """
+    if length is None:
+        length = padded_length(max(map(len, rows)))
+    batch = np.full((len(rows), length), pad_id, dtype=np.int32)
+    for target, row in zip(batch, rows, strict=True):
+        target[: len(row)] = row
+    return batch

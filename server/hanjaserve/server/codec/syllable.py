@@ -1,73 +1,104 @@
-"""One token per code point: encoding is a copy, decoding a table look-up; no tokenizer anywhere."""
+"""The syllable scheme: one token per code point, so that encoding is a copy and decoding a look-up.
 
-from collections.abc import Sequence
+Every window begins with a style token, a code point below 8. Control characters of the text become
+spaces and code points beyond the Basic Multilingual Plane one and the same code point, in what the
+engine sees only. The output differs from the input in Hangul syllables alone, and never in length.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from hanjaserve.server.bundle import Manifest
-from hanjaserve.server.codec.base import Decoded, Window
-from hanjaserve.server.codec.windows import cuts
-from hanjaserve.server.errors import BadOption
-from hanjaserve.server.labels import KEEP
+from hanjaserve.server.codec.base import Decoded, Window, answers_of, check_style
+from hanjaserve.server.codec.windows import code_points_of, cuts, joined_starts, ranks_of
+from hanjaserve.server.labels import FIRST_SYLLABLE, KEEP, LAST_SYLLABLE, LabelTable
 from hanjaserve.server.shapes import Int32, unpack_labels, unpack_scores
 
-FIRST_SYLLABLE, LAST_SYLLABLE = 0xAC00, 0xD7A3
+LEAST_CODE_POINT, MOST_CODE_POINT = 0x20, 0xFFFF
 
 
 class SyllableCodec:
-    """The codec of the `syllable` scheme."""
+    """Encodes code points; see `codec.base.Codec`."""
 
-    def __init__(self, manifest: Manifest) -> None:
-        self._styles = dict(manifest.styles)
-        self._max_tokens = manifest.max_tokens
+    def __init__(self, manifest: Manifest, labels: LabelTable) -> None:
+        self._styles: Mapping[str, int] = manifest.styles
+        self._capacity = manifest.max_tokens - 1
         self._context = manifest.context_tokens
+        self._top_k = manifest.top_k
+        self._hanja = labels.code_points
 
     def encode(self, texts: Sequence[str], style: str) -> list[list[Window]]:
-        """All texts in one go: joined, encoded as UTF-32, split again."""
-        if style not in self._styles:
-            known = ", ".join(sorted(self._styles))
-            raise BadOption("style", f"style is {style[:32]!r}: this model knows {known}")
-        joined = "".join(texts).encode("utf-32-le", "surrogatepass")
-        points = np.frombuffer(joined, np.int32)
-        # Below 0x20 are padding and styles; above 0xFFFF there is no Hangul.
-        points = np.minimum(np.where(points < 0x20, 0x20, points), 0xFFFF).astype(np.int32)
-        token = self._styles[style]
-        windows, at = [], 0
-        for text in texts:
-            windows.append(self._windows(points[at : at + len(text)], token))
-            at += len(text)
-        return windows
+        """See `Codec.encode`; all texts are encoded in one go."""
+        check_style(style, self._styles)
+        lengths = [len(text) for text in texts]
+        tokens = _tokens_of("".join(texts))
+        # Room for a style token before every text, so that most windows are slices of one array.
+        heads = np.cumsum([0, *lengths[:-1]]) + np.arange(len(texts))
+        rows = np.full(len(tokens) + len(texts), self._styles[style], dtype=np.int32)
+        ordinary = np.ones(len(rows), dtype=np.bool_)
+        ordinary[heads[: len(texts)]] = False
+        rows[ordinary] = tokens
+        encoded = []
+        for head, length in zip(heads.tolist(), lengths, strict=False):
+            row = rows[head : head + length + 1]
+            if length > self._capacity:
+                encoded.append(list(self._cut(row)))
+            else:
+                encoded.append([Window(tokens=row, start=0, stop=length, row=1)] if length else [])
+        return encoded
 
-    def _windows(self, points: Int32, style: int) -> list[Window]:
-        total = len(points)
-        if 0 < total < self._max_tokens:
-            return [Window(tokens=_styled(style, points), start=0, stop=total, skip=1)]
-        found = []
-        for start, stop in cuts(points, self._max_tokens - 1 - 2 * self._context):
-            left, right = max(0, start - self._context), min(total, stop + self._context)
-            tokens = _styled(style, points[left:right])
-            found.append(Window(tokens=tokens, start=start, stop=stop, skip=1 + start - left))
-        return found
+    def iter_windows(self, text: str, style: str) -> Iterator[Window]:
+        """See `Codec.iter_windows`."""
+        check_style(style, self._styles)
+        head = np.array([self._styles[style]], dtype=np.int32)
+        yield from self._cut(np.concatenate([head, _tokens_of(text)]))
 
-    def decode(self, text: str, windows: Sequence[Window], candidates: Sequence[Int32]) -> Decoded:
-        """Unit = code point. Nothing but a Hangul syllable may change: the last guard of that."""
-        if not windows:
-            none = np.zeros((0, 1), np.int32)
-            return Decoded(start=none[:, 0], end=none[:, 0], labels=none, scores=none.astype("f4"))
-        used = [
-            c[w.skip : w.skip + w.stop - w.start] for w, c in zip(windows, candidates, strict=True)
-        ]
-        packed = np.concatenate(used)
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.int32)
-        other = (points < FIRST_SYLLABLE) | (points > LAST_SYLLABLE)
-        labels = unpack_labels(packed)
-        labels[other] = KEEP
-        start = np.arange(len(points), dtype=np.int32)
-        return Decoded(start=start, end=start + 1, labels=labels, scores=unpack_scores(packed))
+    def _cut(self, row: Int32) -> Iterator[Window]:
+        """Cut a style token and a text of any length."""
+        head, tokens = row[:1], row[1:]
+        for cut in cuts(ranks_of(tokens), self._capacity, self._context):
+            yield Window(
+                tokens=np.concatenate([head, tokens[cut.first : cut.last]]),
+                start=cut.start,
+                stop=cut.stop,
+                row=1 + cut.start - cut.first,
+            )
+
+    def decode(
+        self,
+        text: str,
+        windows: Sequence[Window],
+        candidates: Sequence[Int32],
+        origins: Sequence[int] = (),
+    ) -> Decoded:
+        """See `Codec.decode`."""
+        answers = answers_of(windows, candidates, top_k=self._top_k, labels=len(self._hanja))
+        begins = [window.start for window in windows]
+        if origins:
+            begins = [origin + begin for origin, begin in zip(origins, begins, strict=True)]
+        start = joined_starts([window.units for window in windows], begins)
+        labels = unpack_labels(answers)
+        # The last guard: whatever an engine says, nothing but Hangul syllables ever changes.
+        found = code_points_of(text)[start]
+        labels[(found < FIRST_SYLLABLE) | (found > LAST_SYLLABLE)] = KEEP
+        return Decoded(start=start, end=start + 1, labels=labels, scores=unpack_scores(answers))
+
+    def replace(
+        self,
+        text: str,
+        decoded: Decoded,
+        chosen: npt.NDArray[np.bool_],
+        bounds: Sequence[tuple[int, int]],
+    ) -> list[str]:
+        """See `Codec.replace`; the texts keep their lengths."""
+        changed = code_points_of(text).copy()
+        changed[decoded.start[chosen]] = self._hanja[decoded.labels[chosen, 0]]
+        result = changed.tobytes().decode("utf-32-le", "surrogatepass")
+        return [result[start:end] for start, end in bounds]
 
 
-def _styled(style: int, points: Int32) -> Int32:
-    tokens = np.empty(len(points) + 1, np.int32)
-    tokens[0] = style
-    tokens[1:] = points
-    return tokens
+def _tokens_of(text: str) -> Int32:
+    clipped = np.clip(code_points_of(text), LEAST_CODE_POINT, MOST_CODE_POINT)
+    return clipped.astype(np.int32)

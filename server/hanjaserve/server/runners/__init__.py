@@ -1,1 +1,1 @@
-"""Runners: one file per runtime, and the ladder that chooses."""
+"""Runners: what computes candidates of a padded batch of tokens, one module per engine."""

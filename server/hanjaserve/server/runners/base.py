@@ -1,4 +1,4 @@
-"""The seam between batching and a runtime."""
+"""The seam between the pool and the devices: tokens in, candidates out."""
 
 from typing import Protocol
 
@@ -6,14 +6,26 @@ from hanjaserve.server.shapes import Int32
 
 
 class Runner(Protocol):
-    """Runs padded batches; used from one thread, its own."""
+    """An engine, ready to run. Every call comes from one thread, which owns the runner.
 
-    @property
-    def name(self) -> str:
-        """Shown by GetServerInfo."""
+    Attributes:
+        name: What GetServerInfo reports, such as "openvino".
+    """
+
+    name: str
 
     def run(self, tokens: Int32) -> Int32:
-        """Tokens int32 [batch, tokens] -> candidates int32 [batch, tokens, k]."""
+        """Compute the candidates of a batch.
+
+        Args:
+            tokens: C-contiguous int32 [batch, tokens], padded at the end of rows.
+
+        Returns:
+            int32 [batch, tokens, k]; it belongs to the caller.
+
+        Raises:
+            RuntimeFault: The engine failed.
+        """
 
     def close(self) -> None:
-        """Frees what the runner holds."""
+        """Give memory and threads back; the runner is of no use afterwards."""

@@ -1,53 +1,97 @@
-"""Which runner serves: the first rung that starts and passes its self-test.
+"""Choose what computes: the best runner that opens and passes its self-test.
 
-Nothing is silent: every rung that was skipped is reported with its reason. GPU rungs go on top.
+Rungs stand in the order in which they are tried; a new device is a new rung. Of two on the same
+device, the one that was found to be better for the bundle goes first. A step down is never silent:
+it is logged, and returned for GetServerInfo.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from hanjaserve.server.bundle import Bundle
-from hanjaserve.server.errors import ConfigError, HanjaserveError
+from hanjaserve.server.errors import ConfigError, HanjaserveError, RuntimeFault
 from hanjaserve.server.runners.base import Runner
-from hanjaserve.server.runners.onnxruntime import OnnxRunner
+from hanjaserve.server.runners.onnxruntime import ONNX_MODEL, OnnxRunner
 from hanjaserve.server.runners.openvino import OpenVinoRunner
-from hanjaserve.server.runners.selftest import self_test
+from hanjaserve.server.runners.selftest import check_runner
 
-RUNGS: Mapping[str, Callable[[Bundle, int], Runner]] = MappingProxyType(
-    {"openvino": OpenVinoRunner, "onnxruntime": OnnxRunner}
+logger = logging.getLogger(__name__)
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One kind of runner.
+
+    Attributes:
+        name: What `--runner` calls it.
+        device: Rungs of the same device stand together.
+        open: (bundle, threads) -> runner; raises HanjaserveError with the reason if it can't.
+    """
+
+    name: str
+    device: str
+    open: Callable[[Bundle, int], Runner]
+
+
+def _open_onnxruntime(bundle: Bundle, threads: int) -> Runner:
+    return OnnxRunner(bundle.path(ONNX_MODEL), threads)
+
+
+RUNGS: tuple[Rung, ...] = (
+    Rung(name="openvino", device="cpu", open=OpenVinoRunner),
+    Rung(name="onnxruntime", device="cpu", open=_open_onnxruntime),
 )
 
 
 def open_runner(
-    bundle: Bundle, requested: str = "auto", threads: int = 0
+    bundle: Bundle, requested: str = AUTO, threads: int = 0, *, rungs: tuple[Rung, ...] = RUNGS
 ) -> tuple[Runner, tuple[str, ...]]:
-    """Opens a runner.
+    """Open a runner and test it. Takes seconds.
 
     Args:
-        bundle: what to run.
-        requested: the name of a rung, or "auto" for the bundle's own order.
-        threads: 0 = all cores.
+        bundle: What to run.
+        requested: "auto", or the name of the only runner that will do.
+        threads: CPU threads; 0 for one per core.
+        rungs: What there is to choose from.
 
     Returns:
-        The runner, and what was skipped and why.
+        The runner, and what was skipped on the way, each with its reason.
 
     Raises:
-        ConfigError: no rung of that name. HanjaserveError: the last rung's own reason.
+        ConfigError: There is no runner of that name.
+        RuntimeFault: None of them can serve the bundle.
+        HanjaserveError: Why the requested one can't.
     """
-    if requested != "auto" and requested not in RUNGS:
-        known = ", ".join(["auto", *RUNGS])
-        raise ConfigError(f"no runner {requested!r}: this build knows {known}")
-    first = bundle.manifest.cpu_runtime
-    order = [requested] if requested != "auto" else [first, *(n for n in RUNGS if n != first)]
-    skipped: list[str] = []
-    for name in order:
+    if requested != AUTO:
+        rung = next((rung for rung in rungs if rung.name == requested), None)
+        if rung is None:
+            known = ", ".join([AUTO, *(rung.name for rung in rungs)])
+            raise ConfigError(f"runner is {requested!r}: use one of {known}")
+        return _open(rung, bundle, threads), ()
+    steps: list[str] = []
+    for rung in _ordered(rungs, bundle.manifest.cpu_runtime):
         try:
-            runner = RUNGS[name](bundle, threads)
-            self_test(runner, bundle)
-        except (HanjaserveError, RuntimeError) as error:
-            skipped.append(f"{name}: {error}")
-            if name == order[-1]:
-                raise ConfigError("no runner could start: " + "; ".join(skipped)) from error
-            continue
-        return runner, tuple(skipped)
-    raise AssertionError("unreachable: the last rung returns or raises")
+            return _open(rung, bundle, threads), tuple(steps)
+        except HanjaserveError as error:
+            steps.append(f"{rung.name}: {error}")
+            logger.warning("runner %s does not serve: %s", rung.name, error)
+    raise RuntimeFault(f"no runner can serve the bundle {bundle.root}; {'; '.join(steps)}")
+
+
+def _open(rung: Rung, bundle: Bundle, threads: int) -> Runner:
+    runner = rung.open(bundle, threads)
+    try:
+        check_runner(runner, bundle)
+    except BaseException:
+        runner.close()
+        raise
+    return runner
+
+
+def _ordered(rungs: tuple[Rung, ...], preferred: str) -> list[Rung]:
+    """Keep the order of devices; on the same device, the preferred rung goes first."""
+    devices = list(dict.fromkeys(rung.device for rung in rungs))
+    return sorted(rungs, key=lambda rung: (devices.index(rung.device), rung.name != preferred))

@@ -1,0 +1,222 @@
+"""Cut the texts of a call into jobs of bounded size, and put their results together again.
+
+    texts -> jobs: short texts together, a long one in pieces -> candidates -> Assembly -> results
+
+A job is what is encoded, run and decoded in one go, so that neither memory nor the time between two
+turns of the event loop grows with the length of a text. A long text is cut into pieces at windows
+that begin or end with white space, which no word goes across; where there is none, the piece grows.
+
+Pure: runs nothing and waits for nothing. The converters bring candidates.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from hanjaserve.server.codec import Codec, Window
+from hanjaserve.server.errors import HanjaserveError
+from hanjaserve.server.labels import LabelTable
+from hanjaserve.server.options import Options, Rendering
+from hanjaserve.server.rendering import render
+from hanjaserve.server.shapes import Int32
+from hanjaserve.server.spans import Span, chosen_units, spans_from
+
+JOB_TOKENS = 16_384
+"""Tokens after which a job is full: a few milliseconds of work for a CPU core."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """A converted text.
+
+    Attributes:
+        text: As the options render it.
+        spans: Its words, with offsets into the input; empty if the options ask for none.
+    """
+
+    text: str
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A text, or part of a long one.
+
+    Attributes:
+        index: Which text of the call.
+        text: The piece itself.
+        start: Where it begins in the text.
+        windows: Its windows, which count from the beginning of the whole text.
+        is_last: It ends its text.
+    """
+
+    index: int
+    text: str
+    start: int
+    windows: list[Window]
+    is_last: bool
+
+
+Job = list[Piece]
+Outcome = Int32 | HanjaserveError
+Result = tuple[int, Conversion | HanjaserveError]
+
+
+def arrays_of(job: Job) -> list[Int32]:
+    """What the engine must run for a job."""
+    return [window.tokens for piece in job for window in piece.windows]
+
+
+def jobs(
+    codec: Codec, texts: Iterable[tuple[int, str]], style: str, job_tokens: int = JOB_TOKENS
+) -> Iterator[Job]:
+    """Encode numbered texts into jobs, lazily and in order.
+
+    Args:
+        codec: Encodes them.
+        texts: (index, text); taken only as jobs are asked for.
+        style: One of the bundle's styles.
+        job_tokens: When a job is full.
+    """
+    group: list[tuple[int, str]] = []
+    size = 0
+    for index, text in texts:
+        if group and size + len(text) > job_tokens:
+            yield _short_texts(codec, group, style)
+            group, size = [], 0
+        if len(text) > job_tokens:
+            yield from _pieces(codec, index, text, style, job_tokens)
+        else:
+            group.append((index, text))
+            # Empty texts cost something, too.
+            size += len(text) + 1
+    if group:
+        yield _short_texts(codec, group, style)
+
+
+def _short_texts(codec: Codec, group: Sequence[tuple[int, str]], style: str) -> Job:
+    encoded = codec.encode([text for _, text in group], style)
+    return [
+        Piece(index=index, text=text, start=0, windows=windows, is_last=True)
+        for (index, text), windows in zip(group, encoded, strict=True)
+    ]
+
+
+def _pieces(codec: Codec, index: int, text: str, style: str, job_tokens: int) -> Iterator[Job]:
+    windows: list[Window] = []
+    start = tokens = 0
+    for window in codec.iter_windows(text, style):
+        windows.append(window)
+        tokens += len(window.tokens)
+        stop = window.stop
+        if (
+            tokens >= job_tokens
+            and stop < len(text)
+            and text[stop - 1 : stop + 1].split() != [text[stop - 1 : stop + 1]]
+        ):
+            piece = text[start:stop]
+            yield [Piece(index=index, text=piece, start=start, windows=windows, is_last=False)]
+            windows, start, tokens = [], stop, 0
+    yield [Piece(index=index, text=text[start:], start=start, windows=windows, is_last=True)]
+
+
+@dataclass(slots=True)
+class _Partial:
+    """What there is of a text so far."""
+
+    texts: list[str] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    fault: HanjaserveError | None = None
+
+
+class Assembly:
+    """Makes results of candidates. Jobs must come in order."""
+
+    def __init__(self, codec: Codec, labels: LabelTable, options: Options) -> None:
+        self._codec = codec
+        self._labels = labels
+        self._options = options
+        self._partials: dict[int, _Partial] = {}
+        # Without words and their scores, a whole job is decoded in one go.
+        self._plain = (
+            options.rendering is Rendering.HANJA
+            and not options.with_spans
+            and not options.first_occurrence_only
+        )
+
+    def finish(self, job: Job, outcomes: Sequence[Outcome]) -> list[Result]:
+        """Decode a job.
+
+        Args:
+            job: From `jobs`.
+            outcomes: Candidates int32 [tokens, k] or a fault for each of `arrays_of(job)`.
+
+        Returns:
+            The texts that are complete now.
+        """
+        good: list[tuple[Piece, list[Int32]]] = []
+        remaining = iter(outcomes)
+        for piece in job:
+            candidates: list[Int32] = []
+            for _ in piece.windows:
+                outcome = next(remaining)
+                if isinstance(outcome, HanjaserveError):
+                    self._partial(piece).fault = outcome
+                else:
+                    candidates.append(outcome)
+            if self._partial(piece).fault is None:
+                good.append((piece, candidates))
+        if self._plain:
+            self._replace(good)
+        else:
+            self._render(good)
+        return [self._result(piece.index) for piece in job if piece.is_last]
+
+    def _partial(self, piece: Piece) -> _Partial:
+        return self._partials.setdefault(piece.index, _Partial())
+
+    def _replace(self, good: Sequence[tuple[Piece, list[Int32]]]) -> None:
+        """Convert all pieces as one text, joined by line feeds so that no word spans two."""
+        windows, candidates, origins, bounds = [], [], [], []
+        begin = 0
+        for piece, found in good:
+            windows += piece.windows
+            candidates += found
+            origins += [begin - piece.start] * len(piece.windows)
+            bounds.append((begin, begin + len(piece.text)))
+            begin += len(piece.text) + 1
+        joined = "\n".join([piece.text for piece, _ in good])
+        decoded = self._codec.decode(joined, windows, candidates, origins)
+        chosen = chosen_units(decoded, self._options.min_score)
+        texts = self._codec.replace(joined, decoded, chosen, bounds)
+        for (piece, _), text in zip(good, texts, strict=True):
+            self._partial(piece).texts.append(text)
+
+    def _render(self, good: Sequence[tuple[Piece, list[Int32]]]) -> None:
+        for piece, candidates in good:
+            partial = self._partial(piece)
+            origins = [-piece.start] * len(piece.windows)
+            decoded = self._codec.decode(piece.text, piece.windows, candidates, origins)
+            spans = spans_from(decoded, piece.text, self._labels, self._options, seen=partial.seen)
+            partial.texts.append(render(piece.text, spans, self._options.rendering))
+            if self._options.with_spans:
+                partial.spans += [_shifted(span, piece.start) for span in spans]
+
+    def _result(self, index: int) -> Result:
+        partial = self._partials.pop(index)
+        if partial.fault is not None:
+            return index, partial.fault
+        return index, Conversion(text="".join(partial.texts), spans=tuple(partial.spans))
+
+
+def _shifted(span: Span, by: int) -> Span:
+    if by == 0:
+        return span
+    return Span(
+        start=span.start + by,
+        end=span.end + by,
+        hangul=span.hangul,
+        hanja=span.hanja,
+        score=span.score,
+        alternatives=span.alternatives,
+    )
