@@ -103,6 +103,8 @@ def test_only_standard_operators_and_none_that_tensorrt_lacks(small_onnx: Path) 
 
 def test_table_look_ups_are_gathers(tmp_path: Path) -> None:
     class LookUp(torch.nn.Module):
+        next: torch.Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("next", torch.arange(1, 301, dtype=torch.int32) % 300)

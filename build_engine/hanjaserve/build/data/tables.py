@@ -134,7 +134,8 @@ def build_trie(words: list[str]) -> Trie:
 
 def _pack(children: list[dict[int, int]], terminal: list[int], code_of: dict[str, int]) -> Trie:
     width = len(code_of) + 1
-    capacity = 2 * len(children) + 4 * width
+    # The search looks at blocks of up to 1,024 offsets; a small dictionary needs room for one.
+    capacity = 2 * len(children) + 4 * width + 2048
     used = np.zeros(capacity, bool)
     used[:2] = True
     base = np.zeros(capacity, np.int32)
