@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import load, raw, report
-from benchmarks.server import Server, running
+from benchmarks.server import Server, ServerFailed, running
 from benchmarks.texts import Mix, load_mix
 from hanjaserve.client import Client, RetryPolicy
 from hanjaserve.models import default_bundle_path
@@ -33,12 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns the exit code."""
     arguments = _parser().parse_args(argv)
     if not (arguments.bundle / "manifest.json").exists():
-        print(f"bench: no bundle in {arguments.bundle}: make one or use --bundle", file=sys.stderr)
-        return 2
+        return _refuse(f"no bundle in {arguments.bundle}: make one or use --bundle")
     mix = load_mix()
     environment = report.environment()
-    with running(arguments.bundle, threads=arguments.threads) as server:
-        loads = asyncio.run(_loads(server, mix, arguments))
+    try:
+        with running(arguments.bundle, threads=arguments.threads) as server:
+            loads = asyncio.run(_loads(server, mix, arguments))
+    except ServerFailed as error:
+        return _refuse(str(error))
     # After the server has gone, so that the two do not share the processor.
     ceiling = raw.measure(
         arguments.bundle,
@@ -67,6 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     path.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", "utf-8")
     print(f"written to {path}")
     return 0
+
+
+def _refuse(reason: str) -> int:
+    print(f"bench: {reason}", file=sys.stderr)
+    return 2
 
 
 async def _loads(server: Server, mix: Mix, arguments: argparse.Namespace) -> list[load.Load]:

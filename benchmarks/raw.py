@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import make_codec
 from hanjaserve.server.runners.ladder import open_runner
-from hanjaserve.server.shapes import padded_length
+from hanjaserve.server.shapes import Int32, pad, padded_length
 
-Tokens = NDArray[np.int32]
 FIRST_TEXTS = 64
 
 
@@ -72,20 +68,13 @@ def measure(
     )
 
 
-def pack(windows: Sequence[Tokens], batch_tokens: int, pad_id: int) -> list[Tokens]:
+def pack(windows: Sequence[Int32], batch_tokens: int, pad_id: int) -> list[Int32]:
     """Windows as padded batches int32 [batch, tokens] of similar length, shortest first."""
-    batches: list[Tokens] = []
-    group: list[Tokens] = []
+    batches: list[Int32] = []
+    group: list[Int32] = []
     for window in sorted(windows, key=len):
         if group and padded_length(len(window)) * (len(group) + 1) > batch_tokens:
-            batches.append(_padded(group, pad_id))
+            batches.append(pad(group, pad_id))
             group = []
         group.append(window)
-    return [*batches, _padded(group, pad_id)] if group else batches
-
-
-def _padded(windows: Sequence[Tokens], pad_id: int) -> Tokens:
-    batch = np.full((len(windows), padded_length(len(windows[-1]))), pad_id, np.int32)
-    for row, window in zip(batch, windows, strict=True):
-        row[: len(window)] = window
-    return batch
+    return [*batches, pad(group, pad_id)] if group else batches

@@ -13,6 +13,10 @@ from pathlib import Path
 STOP_S = 30.0
 
 
+class ServerFailed(Exception):
+    """The server did not start; why is on standard error."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Server:
     """A running server.
@@ -33,7 +37,7 @@ def running(bundle: Path, *, threads: int) -> Iterator[Server]:
     """Start a server, and stop it when the block ends.
 
     Raises:
-        RuntimeError: It did not start; what it said is on standard error.
+        ServerFailed: It did not start.
     """
     command = [sys.executable, "-m", "hanjaserve.cli.main", "serve", "--port", "0"]
     command += ["--bundle", str(bundle), "--threads", str(threads), "--log-level", "warning"]
@@ -59,4 +63,4 @@ def _address(process: "subprocess.Popen[str]") -> str:
     for line in process.stdout or ():
         if found := re.match(r"\s*serving (\S+)", line):
             return found[1]
-    raise RuntimeError(f"the server did not start: exit code {process.wait()}")
+    raise ServerFailed(f"the server did not start: exit code {process.wait()}")

@@ -33,8 +33,10 @@ from hanjaserve.client import (
 )
 
 if TYPE_CHECKING:
-    from hanjaserve.server import converter
     from hanjaserve.server.errors import HanjaserveError
+    from hanjaserve.server.local import LocalConverter
+    from hanjaserve.server.options import Options
+    from hanjaserve.server.segment import Conversion as LocalConversion
 
 WARM_UP_S = 60.0
 
@@ -109,7 +111,7 @@ class RemoteEngine:
 class LocalEngine:
     """Converts in this process."""
 
-    def __init__(self, local: "converter.LocalConverter") -> None:
+    def __init__(self, local: "LocalConverter") -> None:
         self._local = local
         manifest = local.bundle.manifest
         self.info = EngineInfo(
@@ -125,20 +127,21 @@ class LocalEngine:
 
     def convert(self, chunks: Iterable[Sequence[str]], options: ConvertOptions) -> Iterator[Result]:
         """See `Engine.convert`."""
-        from hanjaserve.server.converter import Options
-        from hanjaserve.server.rendering import Rendering as ServerRendering
+        from hanjaserve.server.options import DEFAULT_STYLE, Options
+        from hanjaserve.server.options import Rendering as ServerRendering
 
         server_options = Options(
             rendering=ServerRendering[Rendering(options.rendering).name],
             min_score=options.min_score,
             max_alternatives=options.max_alternatives,
             first_occurrence_only=options.first_occurrence_only,
-            style=options.style or "modern",
+            style=options.style or DEFAULT_STYLE,
+            with_spans=options.with_spans or options.max_alternatives > 0,
         )
         for texts in chunks:
             yield from self._batch(texts, server_options)
 
-    def _batch(self, texts: Sequence[str], options: "converter.Options") -> list[Result]:
+    def _batch(self, texts: Sequence[str], options: "Options") -> list[Result]:
         from hanjaserve.server.errors import HanjaserveError
 
         try:
@@ -163,7 +166,7 @@ def _contact(client: SyncClient) -> ServerInfo:
         raise CliError(f"server at {client.target}: {error}") from error
 
 
-def _conversion(found: "converter.Conversion") -> Conversion:
+def _conversion(found: "LocalConversion") -> Conversion:
     spans = tuple(
         Span(
             start=span.start,
@@ -221,9 +224,9 @@ def open_engine(arguments: argparse.Namespace) -> Iterator[Engine]:
             yield RemoteEngine(client)
 
 
-def _open_local(bundle: Path | None) -> "converter.LocalConverter":
-    from hanjaserve.server.converter import LocalConverter
+def _open_local(bundle: Path | None) -> "LocalConverter":
     from hanjaserve.server.errors import HanjaserveError
+    from hanjaserve.server.local import LocalConverter
 
     given = os.environ.get("HANJASERVE_BUNDLE")
     try:
