@@ -5,14 +5,14 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from hanjaserve.server.batcher import Priority
-from hanjaserve.server.converter import Conversion, Options
+from hanjaserve.server.converter import Conversion
 from hanjaserve.server.errors import HanjaserveError, Overloaded, RuntimeFault, TextTooLong
+from hanjaserve.server.options import Options
+from hanjaserve.server.shapes import Int32
 from hanjaserve.server.spans import Alternative, Span
 
-Int32 = npt.NDArray[np.int32]
 POISON = 666
 
 
@@ -96,9 +96,9 @@ class FakeConverter:
             raise
         finally:
             self.items -= len(texts)
-        return [self._one(text) for text in texts]
+        return [self._one(text, options) for text in texts]
 
-    def _one(self, text: str) -> Conversion | HanjaserveError:
+    def _one(self, text: str, options: Options) -> Conversion | HanjaserveError:
         if text.startswith("!"):
             error = KINDS[text[1:]]("single item")
             assert isinstance(error, HanjaserveError)
@@ -113,7 +113,7 @@ class FakeConverter:
                 alternatives=(Alternative(hanja="ALT", score=0.25),),
             ),
         )
-        return Conversion(text=text.upper(), spans=spans)
+        return Conversion(text=text.upper(), spans=spans if options.with_spans else ())
 
 
 KINDS: dict[str, type[Exception]] = {

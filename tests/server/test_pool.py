@@ -8,7 +8,8 @@ import pytest
 
 from hanjaserve.server.batcher import Batcher, Priority
 from hanjaserve.server.errors import DeadlineExpired, Draining, Overloaded, RuntimeFault
-from hanjaserve.server.pool import Int32, Pool, pad
+from hanjaserve.server.pool import Pool
+from hanjaserve.server.shapes import Int32
 from hanjaserve.server.timing import CURRENT, Timing
 
 from .fakes import POISON, FakeRunner, expected
@@ -38,15 +39,6 @@ async def entered(runner: FakeRunner) -> None:
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
-
-
-def test_pad_rounds_up_to_the_bucket() -> None:
-    padded = pad([array(3, 7), array(9, 8)], pad_id=5, bucket=8)
-    assert padded.shape == (2, 16)
-    assert padded.dtype == np.int32
-    assert padded.flags.c_contiguous
-    assert padded[0].tolist() == [7] * 3 + [5] * 13
-    assert padded[1].tolist() == [8] * 9 + [5] * 7
 
 
 async def test_outputs_come_back_in_order_and_without_padding() -> None:

@@ -14,7 +14,7 @@ from hanjaserve.server.batcher import Priority
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.gate import Gate
 from hanjaserve.server.listener import SERVICE_NAME, Listener
-from hanjaserve.server.rendering import Rendering
+from hanjaserve.server.options import Rendering
 from hanjaserve.server.service import Backend, HanjaService
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1.hanjaserve_pb2_grpc import HanjaServiceStub
@@ -146,7 +146,7 @@ async def test_options_deadline_and_priority_reach_the_converter() -> None:
         ({"min_score": -0.1}, "options.min_score", ["0 to 1"]),
         ({"min_score": float("nan")}, "options.min_score", ["nan"]),
         ({"min_score": float("inf")}, "options.min_score", ["inf"]),
-        ({"max_alternatives": 9}, "options.max_alternatives", ["9", "at most 8"]),
+        ({"max_alternatives": 9}, "options.max_alternatives", ["9", "0 to 8"]),
         ({"style": "nope"}, "options.style", ["'nope'", "modern, scripture"]),
     ],
 )

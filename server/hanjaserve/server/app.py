@@ -24,10 +24,11 @@ from hanjaserve.server.batcher import Batcher, Priority
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import make_codec
 from hanjaserve.server.config import ServerConfig, add_arguments, from_namespace
-from hanjaserve.server.converter import Converter, Options
+from hanjaserve.server.converter import Converter
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.gate import Gate
 from hanjaserve.server.listener import Listener
+from hanjaserve.server.options import Options
 from hanjaserve.server.pool import Pool
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.runners.ladder import open_runner

@@ -34,6 +34,7 @@ from enum import IntEnum
 from itertools import islice
 
 from hanjaserve.server.errors import DeadlineExpired, Overloaded
+from hanjaserve.server.shapes import BUCKET, padded_length
 
 # A refused caller should not come back sooner than a batch takes, nor wait for ages.
 MIN_RETRY_S, MAX_RETRY_S, UNKNOWN_RETRY_S = 0.05, 30.0, 1.0
@@ -85,7 +86,7 @@ class Batcher:
         max_batch_tokens: int,
         max_queue_tokens: int,
         window: int = 512,
-        bucket: int = 8,
+        bucket: int = BUCKET,
         overhead_tokens: int = 128,
         ageing_s: float = 2.0,
         runners: int = 1,
@@ -122,7 +123,7 @@ class Batcher:
         if not entries:
             return
         for entry in entries:
-            entry.length = -(-entry.tokens // self._bucket) * self._bucket
+            entry.length = padded_length(entry.tokens, self._bucket)
             entry.lane = self._lane(entry)
         self._admit(entries)
         for entry in entries:

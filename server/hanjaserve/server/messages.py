@@ -1,11 +1,10 @@
 """Between protocol messages and the converter's own values; nothing but translation and checks."""
 
-import math
 from collections.abc import Collection
 
-from hanjaserve.server.converter import Conversion, Options
+from hanjaserve.server.converter import Conversion
 from hanjaserve.server.errors import BadOption, HanjaserveError, InvalidText
-from hanjaserve.server.rendering import Rendering
+from hanjaserve.server.options import DEFAULT_STYLE, Options, Rendering
 from hanjaserve.server.status import status_of
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
@@ -16,8 +15,6 @@ RENDERINGS = {
     pb.RENDERING_HANJA_HANGUL: Rendering.HANJA_HANGUL,
     pb.RENDERING_RUBY: Rendering.RUBY,
 }
-DEFAULT_STYLE = "modern"
-MAX_ALTERNATIVES = 8
 
 
 def check_parsed(message: object) -> None:
@@ -42,36 +39,23 @@ def options_from(message: pb.ConvertOptions, styles: Collection[str]) -> Options
             f"options.rendering is {message.rendering}: use a value of Rendering, "
             f"{min(RENDERINGS)} to {max(RENDERINGS)}",
         )
-    if not (math.isfinite(message.min_score) and 0 <= message.min_score <= 1):
-        raise BadOption(
-            "options.min_score",
-            f"options.min_score is {message.min_score}: use a number from 0 to 1",
-        )
-    if message.max_alternatives > MAX_ALTERNATIVES:
-        raise BadOption(
-            "options.max_alternatives",
-            f"options.max_alternatives is {message.max_alternatives}: use at most {MAX_ALTERNATIVES}",
-        )
-    style = message.style or DEFAULT_STYLE
-    if style not in styles:
-        # The value is a short name by intention, but comes from outside: do not echo a whole text.
-        raise BadOption(
-            "options.style",
-            f"options.style is {style[:32]!r}: this model knows {', '.join(sorted(styles))}",
-        )
-    return Options(
+    options = Options(
         rendering=RENDERINGS[message.rendering],
         min_score=message.min_score,
         max_alternatives=message.max_alternatives,
         first_occurrence_only=message.first_occurrence_only,
-        style=style,
+        style=message.style or DEFAULT_STYLE,
+        with_spans=message.with_spans,
     )
+    try:
+        options.validate(styles)
+    except BadOption as error:
+        raise BadOption(f"options.{error.field}", f"options.{error}") from None
+    return options
 
 
-def conversion_message(conversion: Conversion, *, with_spans: bool) -> pb.Conversion:
-    """A conversion as a message."""
-    if not with_spans:
-        return pb.Conversion(text=conversion.text)
+def conversion_message(conversion: Conversion) -> pb.Conversion:
+    """A conversion as a message; its spans are empty unless the options asked for them."""
     return pb.Conversion(
         text=conversion.text,
         spans=[
@@ -90,18 +74,16 @@ def conversion_message(conversion: Conversion, *, with_spans: bool) -> pb.Conver
     )
 
 
-def item_result(outcome: Conversion | HanjaserveError, *, with_spans: bool) -> pb.ItemResult:
+def item_result(outcome: Conversion | HanjaserveError) -> pb.ItemResult:
     """What became of one text of a batch."""
     if isinstance(outcome, HanjaserveError):
         return pb.ItemResult(error=status_of(outcome))
-    return pb.ItemResult(conversion=conversion_message(outcome, with_spans=with_spans))
+    return pb.ItemResult(conversion=conversion_message(outcome))
 
 
-def stream_result(
-    item_id: int, outcome: Conversion | HanjaserveError, *, with_spans: bool
-) -> pb.StreamResult:
+def stream_result(item_id: int, outcome: Conversion | HanjaserveError) -> pb.StreamResult:
     """What became of one text of a stream."""
     if isinstance(outcome, HanjaserveError):
         return pb.StreamResult(id=item_id, error=status_of(outcome))
-    conversion = conversion_message(outcome, with_spans=with_spans)
+    conversion = conversion_message(outcome)
     return pb.StreamResult(id=item_id, conversion=conversion)

@@ -24,16 +24,15 @@ from queue import SimpleQueue
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from hanjaserve.server.batcher import Batcher, Entry, Priority
 from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError, RuntimeFault
 from hanjaserve.server.runners.base import Runner
+from hanjaserve.server.shapes import Int32, pad
 from hanjaserve.server.timing import CURRENT, Timing
 
 logger = logging.getLogger(__name__)
 
-Int32 = npt.NDArray[np.int32]
 Outcome = Int32 | HanjaserveError
 
 
@@ -82,13 +81,11 @@ class Pool:
         batcher: Batcher,
         *,
         pad_id: int = 0,
-        bucket: int = 8,
         top_k: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher = batcher
         self._pad_id = pad_id
-        self._bucket = bucket
         self._top_k = top_k
         self._clock = clock
         self._lanes = [
@@ -277,7 +274,7 @@ class Pool:
     def _compute(self, runner: Runner, arrays: list[Int32]) -> list[Outcome]:
         """Run a batch; if it fails, run its halves, so that only the entries at fault fail."""
         try:
-            output = self._checked(runner, pad(arrays, self._pad_id, self._bucket))
+            output = self._checked(runner, pad(arrays, self._pad_id))
             return [output[row, : len(array)] for row, array in enumerate(arrays)]
         except Exception as error:
             shape = f"{len(arrays)} x {max(map(len, arrays))}"
@@ -298,15 +295,6 @@ class Pool:
             )
         # A copy, because a runner may use the same buffer for its next batch.
         return np.array(output, order="C")
-
-
-def pad(arrays: Sequence[Int32], pad_id: int, bucket: int) -> Int32:
-    """Stack encodings of different lengths into int32 [batch, tokens], padded at the end."""
-    lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
-    width = -(-int(lengths.max()) // bucket) * bucket
-    tokens = np.full((len(arrays), width), pad_id, dtype=np.int32)
-    tokens[np.arange(width) < lengths[:, None]] = np.concatenate(arrays)
-    return tokens
 
 
 def _owner(entry: Entry) -> tuple[_Call, int]:

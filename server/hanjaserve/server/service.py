@@ -63,8 +63,7 @@ class HanjaService(HanjaServiceServicer):
                 deadline=call.deadline,
                 priority=_priority(len(request.text)),
             )
-            with_spans = request.options.with_spans
-            response = pb.ConvertResponse(conversion=conversion_message(conversion, with_spans=with_spans))
+            response = pb.ConvertResponse(conversion=conversion_message(conversion))
             self._check_size(response.ByteSize())
         return response
 
@@ -83,10 +82,7 @@ class HanjaService(HanjaServiceServicer):
             outcomes = await backend.converter.convert_batch(
                 request.texts, options, deadline=call.deadline, priority=Priority.BULK
             )
-            with_spans = request.options.with_spans
-            response = pb.BatchConvertResponse(
-                results=[item_result(outcome, with_spans=with_spans) for outcome in outcomes]
-            )
+            response = pb.BatchConvertResponse(results=[item_result(outcome) for outcome in outcomes])
             self._check_size(response.ByteSize())
         return response
 

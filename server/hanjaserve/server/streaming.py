@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from hanjaserve.server.batcher import Priority
-from hanjaserve.server.converter import Conversion, Converter, Options
+from hanjaserve.server.converter import Conversion, Converter
 from hanjaserve.server.errors import BadOption, Draining, HanjaserveError, Overloaded
 from hanjaserve.server.gate import Call
 from hanjaserve.server.messages import check_parsed, options_from, stream_result
@@ -54,8 +54,7 @@ class StreamSession:
         self._styles = styles
         self._max_batch_items = max_batch_items
         self._max_in_flight = max_in_flight
-        self._options = Options()
-        self._with_spans = False
+        self._options = options_from(pb.ConvertOptions(), styles)
         self._in_flight = 0
         self._room = asyncio.Event()
         # None ends the stream, an exception ends it with a status.
@@ -113,7 +112,7 @@ class StreamSession:
             except Exception as error:
                 return results, error, True
             for item_id, outcome in zip(group.ids, outcomes, strict=True):
-                results.append(stream_result(item_id, outcome, with_spans=self._with_spans))
+                results.append(stream_result(item_id, outcome))
                 size += results[-1].ByteSize()
             if size >= MESSAGE_BYTES or not self._next_is_done():
                 return results, None, False
@@ -156,7 +155,6 @@ class StreamSession:
         if not first:
             raise BadOption("config", "config came after the first message: send it first, and once")
         self._options = options_from(message.config.options, self._styles)
-        self._with_spans = message.config.options.with_spans
 
     def _chunks(self, items: Sequence[pb.StreamItem]) -> Iterator[Sequence[pb.StreamItem]]:
         if len(items) > self._max_batch_items:
