@@ -5,6 +5,7 @@ Arithmetic is FP32 on every machine: without the hint, CPUs with BF16 units woul
 from the machine that the model was verified on.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ class OpenVinoRunner:
     name = "openvino"
 
     def __init__(self, bundle: Bundle, threads: int = 0) -> None:
+        # Importing it starts a process (by fork, with gRPC's threads running) that reports the use to
+        # its makers. Without the package that does so, it goes on without.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         # 100 ms and 60 MB that only the process which runs it should spend.
         import openvino as ov
 
