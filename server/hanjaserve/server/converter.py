@@ -28,8 +28,6 @@ __all__ = ["Conversion", "Converter", "Engine", "LocalConverter", "Options"]
 
 MAX_TEXT_CODE_POINTS = 1_000_000
 JOBS_UNDER_WAY = 2
-MAX_WINDOWS = 256
-"""Windows of one job that are queued together; only a text without white space has more."""
 
 
 class Engine(Protocol):
@@ -151,20 +149,13 @@ class Converter:
     async def _run(
         self, job: Job, deadline: float | None, priority: Priority, *, patient: bool
     ) -> list[Outcome]:
+        """Run a job; a call that has begun waits its turn rather than waste what it has."""
         arrays = arrays_of(job)
-        outcomes: list[Outcome] = []
-        for start in range(0, len(arrays), MAX_WINDOWS):
-            batch = arrays[start : start + MAX_WINDOWS]
-            outcomes += await self._run_batch(batch, deadline, priority, patient or start > 0)
-        return outcomes
-
-    async def _run_batch(
-        self, batch: list[Int32], deadline: float | None, priority: Priority, patient: bool
-    ) -> list[Outcome]:
-        """Run one batch; a call that has begun waits its turn rather than waste what it has."""
+        if not arrays:
+            return []
         while True:
             try:
-                return await self._engine.run_each(batch, priority=priority, deadline=deadline)
+                return await self._engine.run_each(arrays, priority=priority, deadline=deadline)
             except Overloaded as error:
                 retry_at = self._clock() + error.retry_after_s
                 if not patient or (deadline is not None and retry_at >= deadline):

@@ -4,7 +4,8 @@
 
 A job is what is encoded, run and decoded in one go, so that neither memory nor the time between two
 turns of the event loop grows with the length of a text. A long text is cut into pieces at windows
-that begin or end with white space, which no word goes across; where there is none, the piece grows.
+that begin or end with white space, which no word goes across. Where there is none for very long, a
+piece ends anyway, and so does the word that goes on there.
 
 Pure: runs nothing and waits for nothing. The converters bring candidates.
 """
@@ -12,7 +13,7 @@ Pure: runs nothing and waits for nothing. The converters bring candidates.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hanjaserve.server.codec import Codec, Window
+from hanjaserve.server.codec import Codec, Decoded, Window
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.labels import LabelTable
 from hanjaserve.server.options import Options, Rendering
@@ -20,8 +21,10 @@ from hanjaserve.server.rendering import render
 from hanjaserve.server.shapes import Int32
 from hanjaserve.server.spans import Span, chosen_units, spans_from
 
-JOB_TOKENS = 16_384
+JOB_TOKENS = 8_192
 """Tokens after which a job is full: a few milliseconds of work for a CPU core."""
+PATIENCE = 4
+"""A piece ends in the middle of a word if it has become as many jobs long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +111,17 @@ def _pieces(codec: Codec, index: int, text: str, style: str, job_tokens: int) ->
         windows.append(window)
         tokens += len(window.tokens)
         stop = window.stop
-        if (
-            tokens >= job_tokens
-            and stop < len(text)
-            and text[stop - 1 : stop + 1].split() != [text[stop - 1 : stop + 1]]
-        ):
+        full = tokens >= job_tokens and stop < len(text)
+        if full and (_is_apart(text, stop) or tokens >= PATIENCE * job_tokens):
             piece = text[start:stop]
             yield [Piece(index=index, text=piece, start=start, windows=windows, is_last=False)]
             windows, start, tokens = [], stop, 0
     yield [Piece(index=index, text=text[start:], start=start, windows=windows, is_last=True)]
+
+
+def _is_apart(text: str, position: int) -> bool:
+    """Whether no word goes across a position inside the text."""
+    return text[position - 1].isspace() or text[position].isspace()
 
 
 @dataclass(slots=True)
@@ -166,17 +171,14 @@ class Assembly:
                     candidates.append(outcome)
             if self._partial(piece).fault is None:
                 good.append((piece, candidates))
-        if self._plain:
-            self._replace(good)
-        else:
-            self._render(good)
+        self._convert(good)
         return [self._result(piece.index) for piece in job if piece.is_last]
 
     def _partial(self, piece: Piece) -> _Partial:
         return self._partials.setdefault(piece.index, _Partial())
 
-    def _replace(self, good: Sequence[tuple[Piece, list[Int32]]]) -> None:
-        """Convert all pieces as one text, joined by line feeds so that no word spans two."""
+    def _convert(self, good: Sequence[tuple[Piece, list[Int32]]]) -> None:
+        """Decode all pieces as one text, joined by line feeds so that no word spans two."""
         windows, candidates, origins, bounds = [], [], [], []
         begin = 0
         for piece, found in good:
@@ -187,20 +189,24 @@ class Assembly:
             begin += len(piece.text) + 1
         joined = "\n".join([piece.text for piece, _ in good])
         decoded = self._codec.decode(joined, windows, candidates, origins)
-        chosen = chosen_units(decoded, self._options.min_score)
-        texts = self._codec.replace(joined, decoded, chosen, bounds)
-        for (piece, _), text in zip(good, texts, strict=True):
-            self._partial(piece).texts.append(text)
+        if self._plain:
+            chosen = chosen_units(decoded, self._options.min_score)
+            texts = self._codec.replace(joined, decoded, chosen, bounds)
+            for (piece, _), text in zip(good, texts, strict=True):
+                self._partial(piece).texts.append(text)
+            return
+        first = 0
+        for (piece, _), (begin, _) in zip(good, bounds, strict=True):
+            last = first + sum([window.units for window in piece.windows])
+            self._render(piece, decoded.part(first, last, begin))
+            first = last
 
-    def _render(self, good: Sequence[tuple[Piece, list[Int32]]]) -> None:
-        for piece, candidates in good:
-            partial = self._partial(piece)
-            origins = [-piece.start] * len(piece.windows)
-            decoded = self._codec.decode(piece.text, piece.windows, candidates, origins)
-            spans = spans_from(decoded, piece.text, self._labels, self._options, seen=partial.seen)
-            partial.texts.append(render(piece.text, spans, self._options.rendering))
-            if self._options.with_spans:
-                partial.spans += [_shifted(span, piece.start) for span in spans]
+    def _render(self, piece: Piece, decoded: Decoded) -> None:
+        partial = self._partial(piece)
+        spans = spans_from(decoded, piece.text, self._labels, self._options, seen=partial.seen)
+        partial.texts.append(render(piece.text, spans, self._options.rendering))
+        if self._options.with_spans:
+            partial.spans += [_shifted(span, piece.start) for span in spans]
 
     def _result(self, index: int) -> Result:
         partial = self._partials.pop(index)

@@ -6,7 +6,6 @@ product of its units'; its alternatives are the most probable other combinations
 Not here: how a word is written into the text (rendering), and what a unit is (codec).
 """
 
-import heapq
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -174,15 +173,15 @@ def _alternatives(
     combinations: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
     for swap in flat.argsort(kind="stable")[:limit].tolist():
         loss = float(flat[swap])
-        if math.isinf(loss):
+        if math.isinf(loss) or (len(combinations) > limit and loss >= combinations[-1][0]):
             break
         unit = swap // slots
         more = [
             (total + loss, (*swaps, swap))
             for total, swaps in combinations
-            if all(other // slots != unit for other in swaps)
+            if unit not in [other // slots for other in swaps]
         ]
-        combinations = heapq.nsmallest(limit + 1, combinations + more)
+        combinations = sorted(combinations + more)[: limit + 1]
     chosen = [spelling[label] for label in labels[:, 0].tolist()]
     found = {"".join(chosen): 0.0}
     for total, swaps in combinations[1:]:

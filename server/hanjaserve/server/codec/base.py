@@ -63,6 +63,16 @@ class Decoded:
         converted: npt.NDArray[np.bool_] = self.labels[:, 0] != KEEP
         return converted
 
+    def part(self, first: int, last: int, origin: int) -> "Decoded":
+        """Units [first, last), their offsets counted from `origin`."""
+        shift = np.int32(origin)
+        return Decoded(
+            start=self.start[first:last] - shift,
+            end=self.end[first:last] - shift,
+            labels=self.labels[first:last],
+            scores=self.scores[first:last],
+        )
+
 
 class Codec(Protocol):
     """Encodes and decodes texts of one bundle. For one thread."""

@@ -19,8 +19,6 @@ class OnnxRunner:
         RuntimeFault: It does not take the model.
     """
 
-    name = "onnxruntime"
-
     def __init__(self, model_path: Path, threads: int = 0) -> None:
         try:
             import onnxruntime as ort
@@ -29,6 +27,7 @@ class OnnxRunner:
                 "the runner onnxruntime needs a package that is not installed: "
                 "pip install onnxruntime, or choose another runner"
             ) from None
+        self.name = f"onnxruntime {ort.__version__}"
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -26,8 +26,6 @@ class OpenVinoRunner:
         RuntimeFault: OpenVINO does not take it.
     """
 
-    name = "openvino"
-
     def __init__(self, bundle: Bundle, threads: int = 0) -> None:
         # Importing it starts a process (by fork, with gRPC's threads running) that reports the use to
         # its makers. Without the package that does so, it goes on without.
@@ -44,6 +42,7 @@ class OpenVinoRunner:
         }
         if threads:
             options["INFERENCE_NUM_THREADS"] = threads
+        self.name = f"openvino {ov.__version__.split('-')[0]}"
         self._tensor: Any = ov.Tensor
         try:
             compiled = ov.Core().compile_model(str(path), "CPU", options)
