@@ -50,6 +50,31 @@ class HanjaServiceStub:
                 request_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.StreamConvertRequest.SerializeToString,
                 response_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.StreamConvertResponse.FromString,
                 _registered_method=True)
+        self.LiveConvert = channel.stream_stream(
+                '/hanjaserve.v1.HanjaService/LiveConvert',
+                request_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.LiveRequest.SerializeToString,
+                response_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.LiveResponse.FromString,
+                _registered_method=True)
+        self.PutGlossary = channel.unary_unary(
+                '/hanjaserve.v1.HanjaService/PutGlossary',
+                request_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.PutGlossaryRequest.SerializeToString,
+                response_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.PutGlossaryResponse.FromString,
+                _registered_method=True)
+        self.GetGlossary = channel.unary_unary(
+                '/hanjaserve.v1.HanjaService/GetGlossary',
+                request_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.GetGlossaryRequest.SerializeToString,
+                response_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.GetGlossaryResponse.FromString,
+                _registered_method=True)
+        self.DeleteGlossary = channel.unary_unary(
+                '/hanjaserve.v1.HanjaService/DeleteGlossary',
+                request_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.DeleteGlossaryRequest.SerializeToString,
+                response_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.DeleteGlossaryResponse.FromString,
+                _registered_method=True)
+        self.ListGlossaries = channel.unary_unary(
+                '/hanjaserve.v1.HanjaService/ListGlossaries',
+                request_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.ListGlossariesRequest.SerializeToString,
+                response_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.ListGlossariesResponse.FromString,
+                _registered_method=True)
         self.GetServerInfo = channel.unary_unary(
                 '/hanjaserve.v1.HanjaService/GetServerInfo',
                 request_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.GetServerInfoRequest.SerializeToString,
@@ -85,6 +110,42 @@ class HanjaServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LiveConvert(self, request_iterator, context):
+        """Converts a document while it is being edited: see LiveRequest for the whole protocol.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutGlossary(self, request, context):
+        """Stores a glossary under an id, in place of the one that was there. Stored glossaries live as
+        long as the server process: whoever is told NOT_FOUND puts his again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGlossary(self, request, context):
+        """Returns a stored glossary.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteGlossary(self, request, context):
+        """Removes a stored glossary.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGlossaries(self, request, context):
+        """Lists the stored glossaries, without their entries.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetServerInfo(self, request, context):
         """Tells what is served, by which runner, and which limits hold.
         """
@@ -109,6 +170,31 @@ def add_HanjaServiceServicer_to_server(servicer, server):
                     servicer.StreamConvert,
                     request_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.StreamConvertRequest.FromString,
                     response_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.StreamConvertResponse.SerializeToString,
+            ),
+            'LiveConvert': grpc.stream_stream_rpc_method_handler(
+                    servicer.LiveConvert,
+                    request_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.LiveRequest.FromString,
+                    response_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.LiveResponse.SerializeToString,
+            ),
+            'PutGlossary': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutGlossary,
+                    request_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.PutGlossaryRequest.FromString,
+                    response_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.PutGlossaryResponse.SerializeToString,
+            ),
+            'GetGlossary': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGlossary,
+                    request_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.GetGlossaryRequest.FromString,
+                    response_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.GetGlossaryResponse.SerializeToString,
+            ),
+            'DeleteGlossary': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteGlossary,
+                    request_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.DeleteGlossaryRequest.FromString,
+                    response_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.DeleteGlossaryResponse.SerializeToString,
+            ),
+            'ListGlossaries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGlossaries,
+                    request_deserializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.ListGlossariesRequest.FromString,
+                    response_serializer=hanjaserve_dot_v1_dot_hanjaserve__pb2.ListGlossariesResponse.SerializeToString,
             ),
             'GetServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerInfo,
@@ -198,6 +284,141 @@ class HanjaService:
             '/hanjaserve.v1.HanjaService/StreamConvert',
             hanjaserve_dot_v1_dot_hanjaserve__pb2.StreamConvertRequest.SerializeToString,
             hanjaserve_dot_v1_dot_hanjaserve__pb2.StreamConvertResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiveConvert(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hanjaserve.v1.HanjaService/LiveConvert',
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.LiveRequest.SerializeToString,
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.LiveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutGlossary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanjaserve.v1.HanjaService/PutGlossary',
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.PutGlossaryRequest.SerializeToString,
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.PutGlossaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGlossary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanjaserve.v1.HanjaService/GetGlossary',
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.GetGlossaryRequest.SerializeToString,
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.GetGlossaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteGlossary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanjaserve.v1.HanjaService/DeleteGlossary',
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.DeleteGlossaryRequest.SerializeToString,
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.DeleteGlossaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGlossaries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hanjaserve.v1.HanjaService/ListGlossaries',
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.ListGlossariesRequest.SerializeToString,
+            hanjaserve_dot_v1_dot_hanjaserve__pb2.ListGlossariesResponse.FromString,
             options,
             channel_credentials,
             insecure,
