@@ -100,6 +100,40 @@ async def test_full_batch_is_prefetched_and_a_smaller_one_stays_open() -> None:
     assert runner.batches == [(1, 8), (8, 8), (4, 8)]
 
 
+async def test_urgent_entry_overtakes_a_prefetched_batch() -> None:
+    runner = FakeRunner()
+    async with open_pool(runner) as (pool, batcher):
+        runner.gate.clear()
+        bulk = asyncio.create_task(pool.run([array(16)] * 12, priority=Priority.BULK))
+        await entered(runner)
+        await settle()
+        assert batcher.queued_tokens == 64  # 64 of 192 run, 64 are prefetched
+        urgent = asyncio.create_task(pool.run([array(40)]))
+        await settle()
+        runner.gate.set()
+        await asyncio.gather(bulk, urgent)
+    assert runner.batches == [(4, 16), (1, 40), (4, 16), (4, 16)]
+
+
+async def test_call_that_leaves_is_not_computed_even_if_prefetched() -> None:
+    runner = FakeRunner()
+    async with open_pool(runner) as (pool, batcher):
+        runner.gate.clear()
+        first = asyncio.create_task(pool.run([array(8)]))
+        await entered(runner)
+        second = asyncio.create_task(pool.run([array(8)] * 8))
+        await settle()
+        assert len(batcher) == 0  # prefetched
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        await settle()
+        assert (len(batcher), batcher.running_tokens) == (0, 8)
+        runner.gate.set()
+        await first
+    assert runner.batches == [(1, 8)]
+
+
 async def test_two_runners_work_at_the_same_time() -> None:
     runners = FakeRunner(), FakeRunner()
     async with open_pool(*runners) as (pool, _):

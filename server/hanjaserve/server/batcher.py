@@ -1,25 +1,23 @@
 """Choose what runs next: a queue of entries and a length-aware token budget.
 
 Pure: no clock of its own, no event loop, no threads, no locks, no arrays. `pool.py` feeds it and
-carries its batches to the runners.
+carries its batches to the runners; `benchmarks/simulator` replays traces through it.
 
 Theory of operation
     Cost. A batch is padded to its longest entry, so it costs `longest * entries` tokens, and that
     is what the budget limits. Lengths are rounded up to the bucket size first, as the pool pads.
 
-    Order. Entries have an urgency, the time at which they were put, plus `ageing_s` for BULK. It
-    never changes while they wait, so each class is a plain FIFO and the merge of both is the
-    queue's order: a BULK entry gives way to INTERACTIVE ones for at most `ageing_s`. A BULK entry
-    whose deadline falls before its ageing would lift it joins the INTERACTIVE class.
+    Classes. Entries wait in one lane per class, each a FIFO. The most urgent lane goes first, unless
+    another one has been passed over for its patience: then it gets one batch. So a flood of one
+    class can't shut out another, and a queue of bulk work of any length delays an urgent entry by
+    one batch at most. An entry whose deadline is too near for its class waits as INTERACTIVE.
 
-    Choice. Only the first `window` entries of that order are looked at. Every batch contains the
-    very first, hence nothing starves: an entry with n more urgent ones waits for at most n batches.
-    The companions are chosen to waste little, by the greatest ratio
+    Choice. Only the first `window` entries of the lane are looked at. Every batch contains the very
+    first, hence nothing starves: the n-th entry of a lane is in its n-th batch at the latest. Its
+    companions are those that waste least (companions.py); among equal lengths the oldest go first.
 
-        tokens in the batch / (tokens computed, padding included + overhead_tokens)
-
-    where `overhead_tokens` is what running any batch costs, expressed in tokens. Lengths 8, 8, 8,
-    512 thus make two batches, lengths 24, 32, 32 one. Among equal lengths the oldest go first.
+    Fill. Companions are of the same class, lest an urgent entry waits for more than itself. A batch
+    smaller than `overhead_tokens` is filled up to that with shorter entries of the other classes.
 
     Admission. The rate (tokens per second) is learned from finished batches. A put whose predicted
     wait passes its deadline is refused at once, because a prompt refusal can be retried elsewhere
@@ -27,57 +25,49 @@ Theory of operation
 """
 
 import heapq
+import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
-from itertools import islice
+from collections.abc import Sequence
+from itertools import islice, takewhile
 
+from hanjaserve.server.companions import companions
+from hanjaserve.server.entry import Batch, Entry, Priority, Totals, padded_tokens
 from hanjaserve.server.errors import DeadlineExpired, Overloaded
 from hanjaserve.server.shapes import BUCKET, padded_length
+
+__all__ = ["PATIENCE_S", "Batch", "Batcher", "Entry", "Priority", "Totals", "padded_tokens"]
 
 # A refused caller should not come back sooner than a batch takes, nor wait for ages.
 MIN_RETRY_S, MAX_RETRY_S, UNKNOWN_RETRY_S = 0.05, 30.0, 1.0
 # The weight of the newest batch in the measured rate: about the last ten batches count.
 RATE_WEIGHT = 0.2
-
-
-class Priority(IntEnum):
-    """The class of an entry; a lower number goes first."""
-
-    INTERACTIVE = 0
-    BULK = 1
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Entry:
-    """One queued encoding.
-
-    Attributes:
-        tokens: How many tokens it has, at least 1.
-        priority: Its class.
-        deadline: When the caller gives up, on the clock of `enqueued_at`; None waits for ever.
-        enqueued_at: When it was put, in seconds on any monotonic clock.
-        key: Whatever the owner needs to find the entry's data; not looked at.
-    """
-
-    tokens: int
-    priority: Priority = Priority.INTERACTIVE
-    deadline: float | None = None
-    enqueued_at: float
-    key: object = None
-    length: int = field(default=0, init=False)  # tokens, rounded up to the bucket
-    ticket: int = field(default=-1, init=False)  # number in the queue; -1 is not queued
-    lane: int = field(default=0, init=False)  # the class in which it waits
+# BULK with a deadline nearer than this is not bulk: somebody is waiting.
+NEAR_S = 2.0
+PATIENCE_S = {
+    Priority.LIVE_FINAL: 0.05,
+    Priority.LIVE_INTERIM: 0.1,
+    Priority.INTERACTIVE: 0.2,
+    Priority.BULK: 0.5,
+}
+"""How long each class may be passed over before it gets a batch out of turn."""
 
 
 class Batcher:
     """A queue that hands out batches of entries.
 
+    Args:
+        max_batch_tokens: What a batch may cost; an entry that is longer goes alone.
+        max_queue_tokens: What may wait before puts are refused.
+        window: How many entries of a class are looked at; by default enough for several batches.
+        bucket: Lengths are rounded up to a multiple of it.
+        overhead_tokens: What running any batch costs; by default a sixteenth of the budget.
+        runners: How many batches run at a time.
+
     Attributes:
         queued_tokens: Tokens waiting, rounded up to buckets.
         running_tokens: Tokens handed out and not yet reported by `done`, padding included.
         tokens_per_s: Measured rate of all runners together; None before the first batch.
+        totals: What has been run.
     """
 
     def __init__(
@@ -85,10 +75,9 @@ class Batcher:
         *,
         max_batch_tokens: int,
         max_queue_tokens: int,
-        window: int = 512,
+        window: int | None = None,
         bucket: int = BUCKET,
-        overhead_tokens: int = 128,
-        ageing_s: float = 2.0,
+        overhead_tokens: int | None = None,
         runners: int = 1,
     ) -> None:
         self.max_batch_tokens = max_batch_tokens
@@ -96,18 +85,20 @@ class Batcher:
         self.queued_tokens = 0
         self.running_tokens = 0
         self.tokens_per_s: float | None = None
-        self._window = window
+        self.totals = Totals()
+        # Larger budgets are for faster devices, where more waits and small batches waste more.
+        self._window = window or max(512, max_batch_tokens // 4)
         self._bucket = bucket
-        self._overhead_tokens = overhead_tokens
-        self._ageing_s = ageing_s
+        self._overhead_tokens = max_batch_tokens // 16 if overhead_tokens is None else overhead_tokens
         self._runners = runners
         self._tickets = 0
-        self._lanes: tuple[OrderedDict[int, Entry], ...] = tuple(OrderedDict() for _ in Priority)
-        self._lane_tokens = [0 for _ in Priority]
+        self._lanes: dict[Priority, OrderedDict[int, Entry]] = {lane: OrderedDict() for lane in Priority}
+        self._lane_tokens = dict.fromkeys(Priority, 0)
+        self._served_at = dict.fromkeys(Priority, -math.inf)
         self._deadlines: list[tuple[float, int, Entry]] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._lanes))
+        return sum(map(len, self._lanes.values()))
 
     def put(self, entry: Entry) -> None:
         """Queue one entry; see `put_all`."""
@@ -124,14 +115,12 @@ class Batcher:
             return
         for entry in entries:
             entry.length = padded_length(entry.tokens, self._bucket)
-            entry.lane = self._lane(entry)
+            entry.lane = _lane(entry)
         self._admit(entries)
         for entry in entries:
             self._tickets += 1
             entry.ticket = self._tickets
-            self._lanes[entry.lane][entry.ticket] = entry
-            self._lane_tokens[entry.lane] += entry.length
-            self.queued_tokens += entry.length
+            self._insert(entry)
             if entry.deadline is not None:
                 heapq.heappush(self._deadlines, (entry.deadline, entry.ticket, entry))
 
@@ -140,10 +129,7 @@ class Batcher:
         if entry.ticket < 0:
             return False
         self._remove(entry)
-        # Cancelled entries stay in the heap until their deadline; do not let them pile up.
-        if len(self._deadlines) > 64 + 2 * len(self):
-            self._deadlines = [item for item in self._deadlines if item[2].ticket == item[1]]
-            heapq.heapify(self._deadlines)
+        self._tidy_deadlines()
         return True
 
     def expired(self, now: float) -> list[Entry]:
@@ -156,56 +142,68 @@ class Batcher:
                 gone.append(entry)
         return gone
 
-    def next_batch(self) -> list[Entry]:
-        """Take out and return the entries to run now, most urgent first; empty if none wait.
+    def next_batch(self, now: float) -> Batch | None:
+        """Take out and return what to run now; None if nothing waits.
 
         The caller asks for `expired` first, so that nothing is computed in vain, and reports the
-        batch by `done` afterwards.
+        batch by `done` afterwards, or gives it back by `take_back`.
         """
+        lane = self._turn(now)
+        if lane is None:
+            return None
         by_length: dict[int, list[Entry]] = {}
-        for entry in islice(self._in_order(), self._window):
+        for entry in islice(self._lanes[lane].values(), self._window):
             by_length.setdefault(entry.length, []).append(entry)
-        if not by_length:
-            return []
         head = next(iter(by_length.values()))[0]
-        batch = [head]
-        for length, count in self._plan(head.length, {k: len(v) for k, v in by_length.items()}):
+        entries = [head]
+        waiting = {length: len(some) for length, some in by_length.items()}
+        for length, count in companions(head.length, waiting, self.max_batch_tokens, self._overhead_tokens):
             # The head is the oldest of its length and already in the batch.
             first = 1 if length == head.length else 0
-            batch += by_length[length][first : first + count]
-        for entry in batch:
+            entries += by_length[length][first : first + count]
+        entries += self._fill(lane, entries)
+        for entry in entries:
             self._remove(entry)
-        self.running_tokens += padded_tokens(batch)
+        passed_since = max(head.enqueued_at, self._served_at[lane])
+        batch = Batch(
+            entries=entries, priority=lane, computed_tokens=padded_tokens(entries), passed_since=passed_since
+        )
+        self._served_at[lane] = now
+        self.running_tokens += batch.computed_tokens
         return batch
 
-    def done(self, batch: Sequence[Entry], seconds: float) -> None:
+    def take_back(self, batch: Batch) -> None:
+        """Queue a batch again that has not begun to run, each entry where it was."""
+        self.running_tokens -= batch.computed_tokens
+        self._served_at[batch.priority] = batch.passed_since
+        for lane in {entry.lane for entry in batch.entries}:
+            self._restore(lane, [entry for entry in batch.entries if entry.lane == lane])
+        self._tidy_deadlines()
+
+    def done(self, batch: Batch, seconds: float) -> None:
         """Report that a batch of `next_batch` has run, and how long it took."""
-        tokens = padded_tokens(batch)
-        self.running_tokens -= tokens
+        computed = batch.computed_tokens
+        self.running_tokens -= computed
+        self.totals.batches += 1
+        self.totals.entries += len(batch.entries)
+        self.totals.tokens += sum([entry.tokens for entry in batch.entries])
+        self.totals.computed_tokens += computed
+        self.totals.run_s += seconds
         if seconds <= 0:
             return
-        rate = tokens / seconds * self._runners
-        known = self.tokens_per_s
-        # A small batch is dominated by overhead, so it only tells that the rate is at least this.
-        if known is None:
-            self.tokens_per_s = rate
-        elif rate > known or 2 * tokens >= self.max_batch_tokens:
-            self.tokens_per_s = known + RATE_WEIGHT * (rate - known)
+        rate = (computed + self._overhead_tokens) / seconds * self._runners
+        known = self.tokens_per_s or rate
+        self.tokens_per_s = known + RATE_WEIGHT * (rate - known)
 
     def predicted_wait_s(self, entries: Sequence[Entry]) -> float:
         """When these entries would be done if they were put now; 0 before anything is measured."""
         if self.tokens_per_s is None:
             return 0.0
-        lane = max(entry.lane for entry in entries)
-        ahead = self.running_tokens + sum(self._lane_tokens[: lane + 1])
-        return (ahead + sum(entry.length for entry in entries)) / self.tokens_per_s
-
-    def _lane(self, entry: Entry) -> int:
-        """BULK that cannot wait for its ageing is served as INTERACTIVE."""
-        lifted_at = entry.enqueued_at + self._ageing_s
-        if entry.deadline is not None and entry.deadline <= lifted_at:
-            return int(Priority.INTERACTIVE)
-        return int(entry.priority)
+        last = max(entry.lane for entry in entries)
+        tokens = self.running_tokens + sum(self._lane_tokens[lane] for lane in Priority if lane <= last)
+        tokens += sum(entry.length for entry in entries)
+        batches = -(-tokens // self.max_batch_tokens)
+        return (tokens + batches * self._overhead_tokens) / self.tokens_per_s
 
     def _admit(self, entries: Sequence[Entry]) -> None:
         tokens = sum(entry.length for entry in entries)
@@ -235,68 +233,65 @@ class Batcher:
             return UNKNOWN_RETRY_S
         return min(max(tokens / self.tokens_per_s, MIN_RETRY_S), MAX_RETRY_S)
 
+    def _insert(self, entry: Entry) -> None:
+        self._lanes[entry.lane][entry.ticket] = entry
+        self._lane_tokens[entry.lane] += entry.length
+        self.queued_tokens += entry.length
+
     def _remove(self, entry: Entry) -> None:
         del self._lanes[entry.lane][entry.ticket]
-        entry.ticket = -1
+        entry.ticket = -entry.ticket
         self._lane_tokens[entry.lane] -= entry.length
         self.queued_tokens -= entry.length
 
-    def _in_order(self) -> Iterator[Entry]:
-        """Yield the entries by urgency; both lanes are sorted by it already."""
-        interactive, bulk = (iter(lane.values()) for lane in self._lanes)
-        first, second = next(interactive, None), next(bulk, None)
-        while first and second:
-            if first.enqueued_at <= second.enqueued_at + self._ageing_s:
-                yield first
-                first = next(interactive, None)
-            else:
-                yield second
-                second = next(bulk, None)
-        if first:
-            yield first
-        if second:
-            yield second
-        yield from interactive
-        yield from bulk
+    def _restore(self, lane: Priority, entries: Sequence[Entry]) -> None:
+        """Bring entries back to their places, which are not far from the front of their lane."""
+        queue = self._lanes[lane]
+        newest = max([-entry.ticket for entry in entries])
+        older = list(takewhile(lambda ticket: ticket < newest, queue))
+        for entry in entries:
+            entry.ticket = -entry.ticket
+            self._insert(entry)
+            if entry.deadline is not None:
+                heapq.heappush(self._deadlines, (entry.deadline, entry.ticket, entry))
+        for ticket in sorted([*older, *(entry.ticket for entry in entries)], reverse=True):
+            queue.move_to_end(ticket, last=False)
 
-    def _plan(self, head: int, waiting: dict[int, int]) -> list[tuple[int, int]]:
-        """Choose the companions of the head: how many entries of which lengths.
+    def _tidy_deadlines(self) -> None:
+        """Entries that have left stay in the heap until their deadline; do not let them pile up."""
+        if len(self._deadlines) > 64 + 2 * len(self):
+            queued = [entry for lane in self._lanes.values() for entry in lane.values()]
+            self._deadlines = [(e.deadline, e.ticket, e) for e in queued if e.deadline is not None]
+            heapq.heapify(self._deadlines)
 
-        For every possible longest length, fill the batch downwards from it. Adding entries of a
-        length improves the ratio only while `length / longest` exceeds it, and lengths fall, so the
-        first that does not is where to stop.
+    def _turn(self, now: float) -> Priority | None:
+        """The class whose turn it is: the one that has been overdue longest, else the most urgent."""
+        waiting = [lane for lane in Priority if self._lanes[lane]]
+        if not waiting:
+            return None
+        overdue = {lane: self._overdue_s(lane, now) for lane in waiting[1:]}
+        late = max(overdue, key=overdue.__getitem__, default=waiting[0])
+        return late if overdue.get(late, -1) >= 0 else waiting[0]
 
-        Args:
-            head: Length of the entry that must be in the batch.
-            waiting: Entries per length in the window, the head among them.
-        """
-        waiting = {**waiting, head: waiting[head] - 1}
-        lengths = sorted(waiting, reverse=True)
-        best, best_ratio = [], head / (head + self._overhead_tokens)
-        for start, longest in enumerate(lengths):
-            room = self.max_batch_tokens // longest - 1
-            if longest < head:
+    def _overdue_s(self, lane: Priority, now: float) -> float:
+        head = next(iter(self._lanes[lane].values()))
+        return now - max(head.enqueued_at, self._served_at[lane]) - PATIENCE_S[lane]
+
+    def _fill(self, lane: Priority, entries: Sequence[Entry]) -> list[Entry]:
+        """Entries of other classes that a small batch takes along at next to no cost."""
+        longest = max([entry.length for entry in entries])
+        room = min(self._overhead_tokens, self.max_batch_tokens) // longest - len(entries)
+        found: list[Entry] = []
+        for other in Priority:
+            if room <= len(found):
                 break
-            if room <= 0:
-                continue
-            plan, tokens, cost = [], head, longest + self._overhead_tokens
-            for length in islice(lengths, start, None):
-                if room == 0 or length * cost <= longest * tokens:
-                    break
-                count = min(room, waiting[length])
-                if count:
-                    plan.append((length, count))
-                    tokens, cost, room = (
-                        tokens + count * length,
-                        cost + count * longest,
-                        room - count,
-                    )
-            if tokens / cost > best_ratio:
-                best, best_ratio = plan, tokens / cost
-        return best
+            if other != lane:
+                looked_at = islice(self._lanes[other].values(), self._window)
+                fitting = (entry for entry in looked_at if entry.length <= longest)
+                found += islice(fitting, room - len(found))
+        return found
 
 
-def padded_tokens(batch: Iterable[Entry]) -> int:
-    """What a batch costs: its longest length times its entries."""
-    lengths = [entry.length for entry in batch]
-    return max(lengths, default=0) * len(lengths)
+def _lane(entry: Entry) -> Priority:
+    near = entry.deadline is not None and entry.deadline - entry.enqueued_at <= NEAR_S
+    return min(entry.priority, Priority.INTERACTIVE) if near else entry.priority

@@ -1,39 +1,31 @@
 """Run encodings on the runners: the only place where the event loop and the threads meet.
 
-Every runner has one thread, which alone calls it. The batcher lives on the loop and needs no lock:
+Every runner has one thread (worker.py). The batcher lives on the loop and needs no lock:
 
-    loop:    run() -> batcher -> batch ------> inbox of a runner's thread
+    loop:    run() -> batcher -> batch ------> inbox of a worker's thread
     thread:  pad -> runner.run -> (bisect) --> loop.call_soon_threadsafe, once per batch
     loop:    outputs -> the futures of the calls
 
 Work-conserving: an idle runner gets whatever waits, without a timer; the hand-over is only put off
 to the end of the loop's current turn, so that requests read in the same turn share a batch. While a
-runner is busy, its next batch is prefetched only once a full one waits. A smaller one stays open,
-where it can still grow, shrink by cancellation, and be overtaken.
-
-It does not retry. A batch that fails is run again in halves until the entries at fault are known.
+runner is busy, its next batch is prefetched once a full one waits. It is taken back, as long as the
+thread has not, when something more urgent comes or a caller leaves: prefetching decides nothing.
 """
 
 import asyncio
-import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import cast
 
-import numpy as np
-
 from hanjaserve.server.batcher import Batcher, Entry, Priority
-from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError, RuntimeFault
+from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError
 from hanjaserve.server.runners.base import Runner
-from hanjaserve.server.shapes import Int32, pad
+from hanjaserve.server.shapes import Int32
 from hanjaserve.server.timing import CURRENT, Timing
+from hanjaserve.server.worker import Outcome, Work, Worker
 
-logger = logging.getLogger(__name__)
-
-Outcome = Int32 | HanjaserveError
+__all__ = ["Outcome", "Pool"]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -46,25 +38,6 @@ class _Call:
     missing: int
     future: asyncio.Future[None]
     timing: Timing | None
-
-
-@dataclass(slots=True, frozen=True, kw_only=True)
-class _Batch:
-    """What goes to a thread and comes back."""
-
-    entries: list[Entry]
-    arrays: list[Int32]
-    queued_until: float
-
-
-class _Lane:
-    """A runner, its thread and the batches given to it."""
-
-    def __init__(self, runner: Runner, work: Callable[["_Lane"], None], name: str) -> None:
-        self.runner = runner
-        self.inbox: SimpleQueue[_Batch | None] = SimpleQueue()
-        self.outstanding = 0
-        self.thread = threading.Thread(target=work, args=(self,), name=name, daemon=True)
 
 
 class Pool:
@@ -85,11 +58,10 @@ class Pool:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher = batcher
-        self._pad_id = pad_id
-        self._top_k = top_k
         self._clock = clock
-        self._lanes = [
-            _Lane(runner, self._work, f"runner-{i}-{runner.name}") for i, runner in enumerate(runners)
+        self._workers = [
+            Worker(runner, pad_id=pad_id, top_k=top_k, clock=clock, name=f"runner-{i}-{runner.name}")
+            for i, runner in enumerate(runners)
         ]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._feeding = False
@@ -100,16 +72,16 @@ class Pool:
 
     async def __aenter__(self) -> "Pool":
         self._loop = asyncio.get_running_loop()
-        for lane in self._lanes:
-            lane.thread.start()
+        for worker in self._workers:
+            worker.start(self._hand_over)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._draining = True
-        for lane in self._lanes:
-            lane.inbox.put(None)
-        for lane in self._lanes:
-            await asyncio.to_thread(lane.thread.join)
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            await asyncio.to_thread(worker.join)
 
     async def drain(self) -> None:
         """Refuse new calls with `Draining` and wait until those under way have finished."""
@@ -203,6 +175,7 @@ class Pool:
             for index, array in enumerate(arrays)
         ]
         self._batcher.put_all(call.entries)
+        self._make_way(min(entry.lane for entry in call.entries))
         if call.timing:
             call.timing.tokens += sum(entry.tokens for entry in call.entries)
         return call
@@ -210,6 +183,7 @@ class Pool:
     def _forget(self, call: _Call) -> None:
         """The caller has gone or has its answer: free whatever of it still waits."""
         if call.missing:
+            self._take_back(lambda work: any(_owner(entry)[0] is call for entry in work.batch.entries))
             for entry in call.entries:
                 self._batcher.cancel(entry)
         # Entries know their call and the call its entries: do not leave that to the collector.
@@ -228,73 +202,57 @@ class Pool:
         self._feeding = False
         self._expire()
         for outstanding, enough in ((0, 1), (1, self._batcher.max_batch_tokens)):
-            for lane in self._lanes:
-                if lane.outstanding == outstanding and self._batcher.queued_tokens >= enough:
-                    self._give(lane)
+            for worker in self._workers:
+                if worker.outstanding == outstanding and self._batcher.queued_tokens >= enough:
+                    self._give(worker)
 
-    def _give(self, lane: _Lane) -> None:
+    def _give(self, worker: Worker) -> None:
         now = self._clock()
-        entries = self._batcher.next_batch()
+        batch = self._batcher.next_batch(now)
+        assert batch is not None, "tokens are queued, but no entry is. This is a bug."
         arrays = []
-        for entry in entries:
+        for entry in batch.entries:
             call, index = _owner(entry)
             arrays.append(call.arrays[index])
             if call.timing:
                 waited_us = int(1e6 * (now - entry.enqueued_at))
                 call.timing.queue_us = max(call.timing.queue_us, waited_us)
-        lane.outstanding += 1
-        lane.inbox.put(_Batch(entries=entries, arrays=arrays, queued_until=now))
+        worker.give(Work(batch=batch, arrays=arrays))
+
+    def _make_way(self, urgent: Priority) -> None:
+        """Choose prefetched batches anew that an entry of this class may overtake or join."""
+        half = self._batcher.max_batch_tokens // 2
+
+        def gives_way(work: Work) -> bool:
+            batch = work.batch
+            return urgent < batch.priority or (urgent == batch.priority and batch.computed_tokens <= half)
+
+        self._take_back(gives_way)
+
+    def _take_back(self, chosen: Callable[[Work], bool]) -> None:
+        for worker in self._workers:
+            if worker.waiting is not None and chosen(worker.waiting) and (work := worker.take_back()):
+                self._batcher.take_back(work.batch)
+                self._feed_soon()
 
     def _expire(self) -> None:
         for entry in self._batcher.expired(self._clock()):
             fault = DeadlineExpired("the deadline passed while the text was queued")
             _deliver(entry, fault, 0)
 
-    def _finished(self, lane: _Lane, batch: _Batch, outcomes: list[Outcome], seconds: float) -> None:
-        lane.outstanding -= 1
-        self._batcher.done(batch.entries, seconds)
+    def _finished(self, worker: Worker, work: Work, outcomes: list[Outcome], seconds: float) -> None:
+        worker.settle()
+        self._batcher.done(work.batch, seconds)
         self._feed()  # first: the runner may be idle, the callers can wait
         run_us = int(1e6 * seconds)
-        for entry, outcome in zip(batch.entries, outcomes, strict=True):
+        for entry, outcome in zip(work.batch.entries, outcomes, strict=True):
             _deliver(entry, outcome, run_us)
 
-    # ---- on the runner's thread
+    # ---- on a worker's thread
 
-    def _work(self, lane: _Lane) -> None:
+    def _hand_over(self, worker: Worker, work: Work, outcomes: list[Outcome], seconds: float) -> None:
         assert self._loop is not None
-        while batch := lane.inbox.get():
-            started = self._clock()
-            outcomes = self._compute(lane.runner, batch.arrays)
-            seconds = self._clock() - started
-            self._loop.call_soon_threadsafe(self._finished, lane, batch, outcomes, seconds)
-            # A waiting thread must not keep the arrays of its last batch alive.
-            del batch, outcomes
-        lane.runner.close()
-
-    def _compute(self, runner: Runner, arrays: list[Int32]) -> list[Outcome]:
-        """Run a batch; if it fails, run its halves, so that only the entries at fault fail."""
-        try:
-            output = self._checked(runner, pad(arrays, self._pad_id))
-            return [output[row, : len(array)] for row, array in enumerate(arrays)]
-        except Exception as error:
-            shape = f"{len(arrays)} x {max(map(len, arrays))}"
-            # The traceback holds no user text: runners see token ids only, and messages are ours.
-            logger.warning("runner %s failed on a batch of %s tokens", runner.name, shape, exc_info=error)
-            if len(arrays) == 1:
-                return [RuntimeFault(f"the runner {runner.name} failed on this text")]
-        half = len(arrays) // 2
-        return self._compute(runner, arrays[:half]) + self._compute(runner, arrays[half:])
-
-    def _checked(self, runner: Runner, tokens: Int32) -> Int32:
-        output = runner.run(tokens)
-        wanted = (*tokens.shape, self._top_k or output.shape[-1])
-        if output.shape != wanted or output.dtype != np.int32:
-            raise RuntimeFault(
-                f"the runner {runner.name} returned {output.dtype} {list(output.shape)} instead of "
-                f"int32 {list(wanted)}: the engine does not fit the bundle, rebuild it"
-            )
-        # A copy, because a runner may use the same buffer for its next batch.
-        return np.array(output, order="C")
+        self._loop.call_soon_threadsafe(self._finished, worker, work, outcomes, seconds)
 
 
 def _owner(entry: Entry) -> tuple[_Call, int]:
