@@ -84,6 +84,8 @@ def make_tiny_bundle(folder: Path) -> Path:
             readings[h] = readings.get(h, "") + ("" if j in readings.get(h, "") else j)
     lines = "".join(f"{h}\t{j}\n" for h, j in sorted(readings.items()))
     (folder / "readings.tsv").write_text(lines, encoding="utf-8")
+    words = sorted({*WORDS.values(), "水道"})
+    (folder / "words.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
     stored = [{"text": text, "converted": convert(text)} for text in SENTENCES]
     (folder / "reference.json").write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
     write_manifest(

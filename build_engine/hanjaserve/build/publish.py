@@ -43,6 +43,7 @@ from hanjaserve.server.bundle import Bundle, write_manifest
 from hanjaserve.server.codec import make_codec
 from hanjaserve.server.errors import BuildError
 from hanjaserve.server.shapes import TOP_K
+from hanjaserve.server.words import WORDS
 
 _CONTEXT_TOKENS = 64
 _REFERENCE_FILE = "reference.json"
@@ -124,6 +125,8 @@ def _write_tables(plan: BundlePlan, folder: Path) -> None:
     (folder / "labels.txt").write_text(content, encoding="utf-8", newline="\n")
     if checkpoint.scheme == "syllable":
         shutil.copyfile(checkpoint.path / READINGS_FILE, folder / READINGS_FILE)
+        if (checkpoint.path / WORDS).is_file():
+            shutil.copyfile(checkpoint.path / WORDS, folder / WORDS)
     else:
         write_tokenizer(checkpoint, folder / "tokenizer.json")
         if plan.readings is not None:

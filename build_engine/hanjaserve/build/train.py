@@ -22,9 +22,11 @@ from tqdm import tqdm
 
 from hanjaserve.build.data import prepare as data
 from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.words import save_words
 from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.model.assemble import assemble
 from hanjaserve.server.errors import BuildError
+from hanjaserve.server.words import WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +168,12 @@ def save_checkpoint(model: HanjaTokenClassifier, folder: Path) -> None:
 
 
 def save_tables(tables: Tables, folder: Path) -> None:
-    """labels.txt (one a line, the first empty) and readings.tsv (syllable TAB its Hanja)."""
+    """labels.txt (one a line, the first empty), readings.tsv (syllable TAB its Hanja), words.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "labels.txt").write_text("\n".join(tables.labels) + "\n", encoding="utf-8")
     readings = "".join(f"{s}\t{''.join(found)}\n" for s, found in sorted(tables.slots.items()))
     (folder / "readings.tsv").write_text(readings, encoding="utf-8")
+    save_words(tables, folder)
 
 
 DEFAULTS = TrainConfig()
@@ -202,6 +205,9 @@ def run(arguments: argparse.Namespace) -> int:
                               seed=arguments.seed)  # fmt: skip
         assemble(tables, arguments.seed).save_pretrained(folder / "untrained")
         data.save(corpus, cache)
+    elif not (folder / WORDS).is_file():
+        # A folder of an earlier version; its tables are a function of the same sources.
+        save_words(data.make_tables()[0], folder)
     model = HanjaTokenClassifier.from_pretrained(folder / "untrained")
     config = TrainConfig(steps=arguments.steps, seed=arguments.seed)
     train(model, data.load(cache), config, folder)

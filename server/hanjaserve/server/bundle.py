@@ -6,6 +6,7 @@
     labels.txt         what each label stands for
     tokenizer.json     word scheme only
     readings.tsv       a syllable and all Hanja that are read so
+    words.txt          Hanja words of the dictionary; a bundle may lack it
     reference.json     sentences and what they must convert to, for the self-test of a runner
     licences/*
 
@@ -119,6 +120,10 @@ class Bundle:
                     f"so it was changed by hand: {FIX}"
                 )
         return bundle
+
+    def has(self, name: str) -> bool:
+        """Whether a file is in the bundle."""
+        return name in self.manifest.files
 
     def path(self, name: str) -> Path:
         """Where a file of the bundle is.
