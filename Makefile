@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev serve test lint type protos protos-check bench bundle parity train clean
+.PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean
 
 setup: $(VENV)/.server
 setup-dev: $(VENV)/.dev
@@ -40,6 +40,9 @@ protos-check: setup-dev
 
 bench: setup-dev
 	$(PY) -m benchmarks.bench
+
+simulate: setup-dev
+	$(PY) -m benchmarks.simulator
 
 train: setup-dev
 	$(VENV)/bin/hanjaserve train --out checkpoints/default

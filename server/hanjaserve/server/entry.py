@@ -52,6 +52,11 @@ class Batch:
     computed_tokens: int
     passed_since: float
 
+    def gives_way_to(self, newcomer: Priority, max_batch_tokens: int) -> bool:
+        """Whether an entry of this class might overtake the batch, or join it as it is not full."""
+        has_room = 2 * self.computed_tokens <= max_batch_tokens
+        return newcomer < self.priority or (newcomer == self.priority and has_room)
+
 
 @dataclass(slots=True, kw_only=True)
 class Totals:

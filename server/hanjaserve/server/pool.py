@@ -221,13 +221,8 @@ class Pool:
 
     def _make_way(self, urgent: Priority) -> None:
         """Choose prefetched batches anew that an entry of this class may overtake or join."""
-        half = self._batcher.max_batch_tokens // 2
-
-        def gives_way(work: Work) -> bool:
-            batch = work.batch
-            return urgent < batch.priority or (urgent == batch.priority and batch.computed_tokens <= half)
-
-        self._take_back(gives_way)
+        budget = self._batcher.max_batch_tokens
+        self._take_back(lambda work: work.batch.gives_way_to(urgent, budget))
 
     def _take_back(self, chosen: Callable[[Work], bool]) -> None:
         for worker in self._workers:
