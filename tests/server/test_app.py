@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from hanjaserve.server import app
+from hanjaserve.server.callers import Callers
 from hanjaserve.server.config import ServerConfig, add_arguments
 from hanjaserve.server.errors import ConfigError
 from hanjaserve.server.gate import Gate
+from hanjaserve.server.guard import Guard
 from hanjaserve.server.listener import Listener, check_bindable
 from hanjaserve.server.service import Backend, HanjaService
 
@@ -98,6 +100,7 @@ async def test_drain_gives_up_after_the_grace_period(caplog: pytest.LogCaptureFi
         def time_remaining(self) -> Any:
             return None
 
-    async with Listener(config, HanjaService(config, gate)) as listener, gate.call(Context(), "Hang"):
+    guard = Guard(callers=Callers(max_calls=1))
+    async with Listener(config, HanjaService(config, gate), guard) as listener, gate.call(Context(), "Hang"):
         await asyncio.wait_for(app._drain(config, gate, listener), 10)
     assert "calls did not finish within the grace period" in caplog.text

@@ -11,8 +11,10 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hanjaserve.server.batcher import Priority
+from hanjaserve.server.callers import Callers
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.gate import Gate
+from hanjaserve.server.guard import Guard
 from hanjaserve.server.listener import SERVICE_NAME, Listener
 from hanjaserve.server.options import Rendering
 from hanjaserve.server.service import Backend, HanjaService
@@ -42,7 +44,8 @@ async def running(*, live: bool = True, **options: object) -> AsyncIterator[Harn
     config = ServerConfig(port=0, **options)  # type: ignore[arg-type]
     converter, gate = FakeConverter(), Gate(max_concurrent_rpcs=config.max_concurrent_rpcs)
     service = HanjaService(config, gate)
-    async with Listener(config, service) as listener:
+    guard = Guard(callers=Callers(max_calls=4096))
+    async with Listener(config, service, guard) as listener:
         if live:
             service.go_live(
                 Backend(
@@ -460,5 +463,5 @@ async def test_calls_are_logged_without_text(caplog: pytest.LogCaptureFixture) -
     (record,) = [r for r in caplog.records if r.getMessage() == "call"]
     fields = record.fields  # type: ignore[attr-defined]
     assert (fields["method"], fields["code"], fields["items"]) == ("BatchConvert", "OK", 2)
-    assert set(fields) == {"rpc_id", "method", "code", "items", "tokens", "queue_us", "run_us"}
+    assert set(fields) == {"rpc_id", "caller", "method", "code", "items", "tokens", "queue_us", "run_us"}
     assert "secret" not in caplog.text.lower()

@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hanjaserve.cli.access import add_access_arguments, open_client
 from hanjaserve.cli.errors import FAILED, NO_SERVER, USAGE, CliError
 from hanjaserve.client import (
     DEFAULT_TARGET,
@@ -197,6 +198,7 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"the server; default $HANJASERVE_TARGET, else {DEFAULT_TARGET}",
     )
+    add_access_arguments(parser)
     where.add_argument("--local", action="store_true", help="convert in this process; needs no server")
     parser.add_argument(
         "--bundle",
@@ -219,8 +221,7 @@ def open_engine(arguments: argparse.Namespace) -> Iterator[Engine]:
         with _open_local(arguments.bundle) as local:
             yield LocalEngine(local)
     else:
-        target = arguments.target or os.environ.get("HANJASERVE_TARGET") or DEFAULT_TARGET
-        with SyncClient(target) as client:
+        with open_client(arguments) as client:
             yield RemoteEngine(client)
 
 

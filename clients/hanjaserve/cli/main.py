@@ -36,6 +36,7 @@ def commands() -> dict[str, Command]:
             module="hanjaserve.server.config",
             run_module="hanjaserve.server.app",
         ),
+        "token": Command(help="make a token for a caller of a server", module="hanjaserve.cli.token"),
         "info": Command(help="tell what a server or a bundle is made of", module="hanjaserve.cli.info"),
         "evaluate": Command(help="measure the accuracy on sentence pairs", module="hanjaserve.cli.evaluate"),
         "build": Command(

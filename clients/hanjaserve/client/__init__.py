@@ -8,6 +8,7 @@
 `Client` is the same for asyncio. Needs gRPC and the generated messages, nothing of the server.
 """
 
+from hanjaserve.client.access import tls
 from hanjaserve.client.aio import Client
 from hanjaserve.client.channel import DEFAULT_TARGET
 from hanjaserve.client.errors import (
@@ -55,4 +56,5 @@ __all__ = [
     "SyncClient",
     "TextTooLong",
     "Unavailable",
+    "tls",
 ]

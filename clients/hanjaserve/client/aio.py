@@ -16,12 +16,12 @@ from typing import Self, TypeVar, Unpack
 
 import grpc
 
+from hanjaserve.client.access import Metadata, with_token
 from hanjaserve.client.aio_stream import AioStream
 from hanjaserve.client.channel import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT_S,
     PARALLEL_BATCHES,
-    Metadata,
     channel_options,
     not_ready,
 )
@@ -60,7 +60,8 @@ class Client:
         timeout_s: How long a call may take, retries included, unless it is given its own
             `timeout_s`. Calls with much text get more by themselves.
         retry: When to try again.
-        credentials: For TLS; None connects in plain text.
+        credentials: For TLS, see `access.tls`; None connects in plain text.
+        token: By which the server knows the caller; only over TLS, or on this machine.
         metadata: Sent with every call.
 
     Every method raises a `ConvertError`; see `errors.py` for the tree.
@@ -73,12 +74,13 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retry: RetryPolicy | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
         metadata: Metadata = (),
     ) -> None:
         self.target = target
         self._timeout_s = timeout_s
         self._retry = retry or RetryPolicy()
-        self._metadata = metadata
+        self._metadata = with_token(metadata, token, target=target, credentials=credentials)
         options = channel_options(target)
         self._channel = (
             grpc.aio.insecure_channel(target, options)

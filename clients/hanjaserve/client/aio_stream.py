@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import grpc
 
-from hanjaserve.client.channel import Metadata
+from hanjaserve.client.access import Metadata
 from hanjaserve.client.errors import ConvertError, Internal, Unavailable, error_from_rpc
 from hanjaserve.client.options import ConvertOptions
 from hanjaserve.client.requests import stream_config

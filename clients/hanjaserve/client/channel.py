@@ -1,17 +1,12 @@
 """Channel settings that both clients share."""
 
-from collections.abc import Sequence
-
+from hanjaserve.client.access import is_loopback
 from hanjaserve.client.errors import Unavailable
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S = 30.0
 # Parts of one batch under way at a time: enough to keep a server busy, few enough to be fair.
 PARALLEL_BATCHES = 4
-
-_LOOPBACK = ("127.", "localhost:", "[::1]")
-
-Metadata = Sequence[tuple[str, str | bytes]]
 
 
 def channel_options(target: str) -> list[tuple[str, int]]:
@@ -29,7 +24,7 @@ def channel_options(target: str) -> list[tuple[str, int]]:
     reach the loopback interface of this machine.
     """
     return [
-        ("grpc.enable_http_proxy", 0 if target.startswith(_LOOPBACK) else 1),
+        ("grpc.enable_http_proxy", 0 if is_loopback(target) else 1),
         ("grpc.keepalive_time_ms", 310_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 0),

@@ -12,11 +12,11 @@ from typing import Self, TypeVar, Unpack
 
 import grpc
 
+from hanjaserve.client.access import Metadata, with_token
 from hanjaserve.client.channel import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT_S,
     PARALLEL_BATCHES,
-    Metadata,
     channel_options,
     not_ready,
 )
@@ -61,12 +61,13 @@ class SyncClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retry: RetryPolicy | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
         metadata: Metadata = (),
     ) -> None:
         self.target = target
         self._timeout_s = timeout_s
         self._retry = retry or RetryPolicy()
-        self._metadata = metadata
+        self._metadata = with_token(metadata, token, target=target, credentials=credentials)
         options = channel_options(target)
         self._channel = (
             grpc.insecure_channel(target, options)

@@ -15,24 +15,32 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from pathlib import Path
 
 from hanjaserve.server import jsonlog
 from hanjaserve.server.batcher import Batcher, Priority
 from hanjaserve.server.bundle import Bundle
+from hanjaserve.server.callers import Callers
 from hanjaserve.server.codec import make_codec
 from hanjaserve.server.config import ServerConfig, add_arguments, from_namespace
 from hanjaserve.server.converter import Converter
 from hanjaserve.server.errors import HanjaserveError
+from hanjaserve.server.exposure import check_exposure
 from hanjaserve.server.gate import Gate
+from hanjaserve.server.guard import Guard
 from hanjaserve.server.listener import Listener
 from hanjaserve.server.options import Options
+from hanjaserve.server.patience import Patience
 from hanjaserve.server.pool import Pool
+from hanjaserve.server.renewal import Renewable, keep_fresh
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.runners.ladder import open_runner
 from hanjaserve.server.service import Backend, HanjaService
+from hanjaserve.server.tls import Certificates
+from hanjaserve.server.tokens import TokenFile
 
 logger = logging.getLogger(__name__)
 
@@ -71,11 +79,17 @@ def serve(config: ServerConfig) -> int:
 
 
 async def _serve(config: ServerConfig) -> int:
+    check_exposure(config)
+    tokens = TokenFile(Path(config.tokens)) if config.tokens else None
+    certificates = _certificates(config)
     bundle = Bundle.open(config.bundle_path or _default_bundle())
     gate = Gate(max_concurrent_rpcs=config.max_concurrent_rpcs)
     service = HanjaService(config, gate)
     stop = _stop_on_signals()
-    async with Listener(config, service) as listener:
+    async with (
+        Listener(config, service, _guard(config, tokens), certificates) as listener,
+        _kept_fresh([source for source in (tokens, certificates) if source is not None]),
+    ):
         runner, ladder = await asyncio.to_thread(open_runner, bundle, config.runner, config.threads)
         async with _pool(config, bundle, runner) as pool:
             backend = _backend(config, bundle, runner, ladder, pool)
@@ -87,6 +101,34 @@ async def _serve(config: ServerConfig) -> int:
             await _drain(config, gate, listener)
     logger.info("stopped")
     return 0
+
+
+def _certificates(config: ServerConfig) -> Certificates | None:
+    if not config.tls_cert:
+        return None
+    authority = Path(config.tls_client_ca) if config.tls_client_ca else None
+    return Certificates(Path(config.tls_cert), Path(config.tls_key), authority)
+
+
+def _guard(config: ServerConfig, tokens: TokenFile | None) -> Guard:
+    callers = Callers(
+        max_calls=config.max_calls_of_a_caller,
+        calls_per_s=config.caller_calls_per_s,
+        bytes_per_s=config.caller_bytes_per_s,
+    )
+    patience = Patience(
+        request_s=config.request_s, reading_s=config.reading_s, max_waiting=config.max_concurrent_rpcs
+    )
+    return Guard(callers=callers, tokens=tokens, patience=patience)
+
+
+@asynccontextmanager
+async def _kept_fresh(sources: Sequence[Renewable]) -> AsyncIterator[None]:
+    task = asyncio.create_task(keep_fresh(sources))
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 def _pool(config: ServerConfig, bundle: Bundle, runner: Runner) -> Pool:

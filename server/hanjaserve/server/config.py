@@ -15,6 +15,7 @@ from hanjaserve.server.errors import ConfigError
 
 PREFIX = "HANJASERVE_"
 RUNNERS = ("auto", "openvino", "onnxruntime")
+SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -43,6 +44,21 @@ class ServerConfig:
     max_stream_in_flight: int = _option(1024, "most items of one stream under way at a time")
     max_concurrent_rpcs: int = _option(1024, "most calls at a time; more are refused")
     grace_s: float = _option(30.0, "seconds that calls under way get to finish on SIGTERM")
+    tls_cert: str = _option("", "PEM certificate of the server; read again when it changes")
+    tls_key: str = _option("", "PEM key of the certificate, without a passphrase")
+    tls_client_ca: str = _option("", "PEM authorities; callers need a certificate of one (mutual TLS)")
+    tokens: str = _option("", "file of token hashes (see `hanjaserve token`); callers need a token")
+    allow_plaintext: bool = _option(False, "listen without TLS on an address that others can reach")
+    max_connections: int = _option(1024, "most connections at a time; more are closed")
+    max_connection_age_s: float = _option(0.0, "seconds until a connection is renewed; 0 for never")
+    max_connection_idle_s: float = _option(900.0, "seconds until an idle connection is closed; 0 for never")
+    max_metadata_bytes: int = _option(16384, "largest header of a call")
+    handshake_s: float = _option(10.0, "seconds that a new connection gets to introduce itself")
+    request_s: float = _option(20.0, "seconds that the message of a call may take to arrive")
+    reading_s: float = _option(60.0, "seconds that a caller of a stream may go without reading")
+    caller_share: float = _option(1.0, "part of max_concurrent_rpcs that one caller may have, 0 to 1")
+    caller_calls_per_s: float = _option(0.0, "calls per second of one caller; 0 for no limit")
+    caller_bytes_per_s: float = _option(0.0, "request bytes per second of one caller; 0 for no limit")
     log_level: str = _option("info", f"{', '.join(LOG_LEVELS)}; debug logs every call")
 
     def __post_init__(self) -> None:
@@ -55,10 +71,25 @@ class ServerConfig:
         self._within("max_stream_in_flight", 1, 2**20)
         self._within("max_concurrent_rpcs", 1, 2**20)
         self._within("grace_s", 0, 86_400)
+        self._within("max_connections", 1, 2**20)
+        self._within("max_connection_age_s", 0, 31_536_000)
+        self._within("max_connection_idle_s", 0, 31_536_000)
+        self._within("max_metadata_bytes", 1024, 2**20)
+        self._within("handshake_s", 0.1, 3600)
+        self._within("request_s", 0.1, 86_400)
+        self._within("reading_s", 0.1, 86_400)
+        self._within("caller_share", 0.001, 1)
+        self._within("caller_calls_per_s", 0, 1e9)
+        self._within("caller_bytes_per_s", 0, 1e12)
         self._one_of("runner", RUNNERS)
         self._one_of("log_level", LOG_LEVELS)
         if not self.host:
             raise ConfigError("host is empty: use 127.0.0.1, or 0.0.0.0 for every interface")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            given, missing = ("cert", "key") if self.tls_cert else ("key", "cert")
+            raise ConfigError(f"tls_{given} is set and tls_{missing} is not: give both, or neither")
+        if self.tls_client_ca and not self.tls_cert:
+            raise ConfigError("tls_client_ca needs tls_cert and tls_key: give them as well")
         # The longest text must fit, with the context that its windows repeat.
         least = 2 * self.max_text_code_points
         if self.max_queue_tokens < least:
@@ -71,6 +102,11 @@ class ServerConfig:
     def bundle_path(self) -> Path | None:
         """Where the bundle is, or None for the default one."""
         return Path(self.bundle) if self.bundle else None
+
+    @property
+    def max_calls_of_a_caller(self) -> int:
+        """What `caller_share` comes to."""
+        return max(1, round(self.caller_share * self.max_concurrent_rpcs))
 
     def _within(self, name: str, least: float, most: float) -> None:
         value = getattr(self, name)
@@ -88,11 +124,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for option in fields(ServerConfig):
         flag = "--" + option.name.replace("_", "-")
         variable = PREFIX + option.name.upper()
-        default = "" if option.default == "" else f"; default {option.default}"
+        default = "" if option.default == "" else f"; default {_shown(option.default)}"
         parser.add_argument(
             flag,
             default=argparse.SUPPRESS,
-            metavar=str(getattr(option.type, "__name__", option.type)).upper(),
+            metavar="YES|NO" if option.type is bool else str(getattr(option.type, "__name__", "")).upper(),
             help=f"{option.metadata['help']}{default} [{variable}]".replace("%", "%%"),
         )
 
@@ -120,8 +156,16 @@ def from_namespace(namespace: argparse.Namespace, env: Mapping[str, str]) -> Ser
     return ServerConfig(**given)
 
 
+def _shown(default: object) -> str:
+    return ("yes" if default else "no") if isinstance(default, bool) else str(default)
+
+
 def _parsed(text: str, kind: type, source: str) -> object:
     """Read a value; underscores as in 1_000_000 are fine."""
+    if kind is bool:
+        if text.lower() not in SWITCH:
+            raise ConfigError(f"{source} is {text!r}: use yes or no")
+        return SWITCH[text.lower()]
     try:
         return kind(text)
     except ValueError:

@@ -10,6 +10,8 @@
     │   ├── TextTooLong
     │   ├── BatchTooLarge
     │   └── BadOption          names the field
+    ├── Unauthenticated        no token, or one that is not known
+    ├── Forbidden              the token lacks the right
     ├── Overloaded             try again after a while
     ├── DeadlineExpired
     ├── Draining               the server is stopping or not ready
@@ -67,16 +69,26 @@ class BadOption(RequestError):
         self.field = field
 
 
+class Unauthenticated(HanjaserveError):
+    """The caller did not say who it is, or nobody knows it."""
+
+
+class Forbidden(HanjaserveError):
+    """The caller is known and may not do this."""
+
+
 class Overloaded(HanjaserveError):
     """There is more work than can be done in time.
 
     Attributes:
         retry_after_s: seconds after which trying again makes sense.
+        reason: what ran out, in one word for the metrics.
     """
 
-    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+    def __init__(self, message: str, retry_after_s: float = 1.0, *, reason: str = "overloaded") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reason = reason
 
 
 class DeadlineExpired(HanjaserveError):

@@ -1,28 +1,23 @@
 """The door of the service: which calls come in, how they end, and what is logged about them.
 
-Every method runs inside `Gate.call`, the one place that turns errors into statuses. It counts the
-calls under way itself, because grpc's own maximum_concurrent_rpcs is not to be relied upon (grpc
-issues 30424 and 41531).
+Every method that converts runs inside `Gate.call`. It counts the calls under way itself, because
+grpc's own maximum_concurrent_rpcs is not to be relied upon (grpc issues 30424 and 41531). Who may
+call at all, and how errors become statuses, is in `guard.py`.
 
-Never logged: texts, results, or the message of an unknown exception, which may quote them.
+Never logged: texts and results.
 """
 
 import asyncio
-import itertools
 import logging
-import secrets
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import grpc
-
 from hanjaserve.server import status
 from hanjaserve.server.errors import Draining, HanjaserveError, Overloaded
-from hanjaserve.server.timing import CURRENT, Timing
+from hanjaserve.server.timing import CALL_ID, CALLER, CURRENT, Timing
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +61,6 @@ class Gate:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing: set[Callable[[], None]] = set()
-        self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     def open(self) -> None:
         """Admit calls from now on."""
@@ -104,10 +98,10 @@ class Gate:
 
     @asynccontextmanager
     async def call(self, context: Any, method: str) -> AsyncIterator[Call]:
-        """Run a call: admit it, map its errors to a status, log how it ended."""
+        """Run a call: admit it, and log how it ended."""
         remaining = context.time_remaining()
         call = Call(
-            rpc_id=f"{self._prefix}-{next(self._numbers)}",
+            rpc_id=CALL_ID.get(),
             method=method,
             deadline=None if remaining is None else time.monotonic() + remaining,
         )
@@ -121,14 +115,10 @@ class Gate:
             code = "OK"
         except HanjaserveError as error:
             code = status.code_of(error).name
-            await status.abort(context, error)
-        except grpc.aio.AbortError:
-            code = "ABORTED"
             raise
-        except Exception as error:
+        except Exception:
             code = "INTERNAL"
-            _log_unknown(error, call.rpc_id)
-            await status.abort(context, error)
+            raise
         finally:
             if admitted:
                 self._leave()
@@ -143,6 +133,7 @@ class Gate:
                 f"{self.active} calls are under way, and the limit is {self._limit}: retry later, "
                 "or send more texts per call with BatchConvert or StreamConvert",
                 retry_after_s=RETRY_WHEN_FULL_S,
+                reason="calls",
             )
         self.active += 1
         self._idle.clear()
@@ -158,6 +149,7 @@ def _log_call(call: Call, code: str) -> None:
     if logger.isEnabledFor(level):
         fields = {
             "rpc_id": call.rpc_id,
+            "caller": CALLER.get(),
             "method": call.method,
             "code": code,
             "items": call.items,
@@ -166,10 +158,3 @@ def _log_call(call: Call, code: str) -> None:
             "run_us": call.timing.run_us,
         }
         logger.log(level, "call", extra={"fields": fields})
-
-
-def _log_unknown(error: Exception, rpc_id: str) -> None:
-    """Log where an unknown exception came from, without its message."""
-    frames = traceback.format_tb(error.__traceback__)
-    fields = {"rpc_id": rpc_id, "error": type(error).__qualname__, "traceback": "".join(frames)}
-    logger.error("unknown exception", extra={"fields": fields})

@@ -1,25 +1,27 @@
-"""The gRPC server around the service: port, options, health, reflection, malformed messages.
+"""The gRPC server around the service: port, TLS, limits of connections, health, reflection.
 
 Health is grpc.health.v1, for "" and for the service by name: NOT_SERVING while the model loads and
 while the server drains.
 """
 
+import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
+from contextlib import suppress
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import ConfigError
+from hanjaserve.server.guard import Guard
 from hanjaserve.server.service import HanjaService
+from hanjaserve.server.tls import Certificates
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1.hanjaserve_pb2_grpc import add_HanjaServiceServicer_to_server
 
+HEALTH_S = 2.0
 SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["HanjaService"].full_name
 
 
@@ -33,11 +35,18 @@ class Listener:
         ConfigError: The address cannot be listened on.
     """
 
-    def __init__(self, config: ServerConfig, service: HanjaService) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        service: HanjaService,
+        guard: Guard,
+        certificates: Certificates | None = None,
+    ) -> None:
         self.port = config.port
         self._config = config
+        self._certificates = certificates
         self._health = health.aio.HealthServicer()
-        self._server = grpc.aio.server(interceptors=(MalformedToNone(),), options=_options(config))
+        self._server = grpc.aio.server(interceptors=(guard,), options=_options(config))
         add_HanjaServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -48,8 +57,13 @@ class Listener:
         config = self._config
         check_bindable(config.host, config.port)
         host = f"[{config.host}]" if ":" in config.host else config.host
+        address = f"{host}:{config.port}"
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{config.port}")
+            self.port = (
+                self._server.add_secure_port(address, self._certificates.server_credentials())
+                if self._certificates
+                else self._server.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise ConfigError(_unusable(config.host, config.port, str(error))) from None
         await self._server.start()
@@ -64,7 +78,9 @@ class Listener:
 
     async def set_not_serving(self) -> None:
         """Report NOT_SERVING for the rest of the server's life."""
-        await self._health.enter_graceful_shutdown()
+        # A watcher that does not read holds the lock of the health service: do not wait for it for long.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._health.enter_graceful_shutdown(), HEALTH_S)
 
     async def stop(self, grace_s: float) -> None:
         """Send GOAWAY, stop listening, and cancel the calls that remain after `grace_s`."""
@@ -73,35 +89,6 @@ class Listener:
     async def _set(self, status: int) -> None:
         for name in ("", SERVICE_NAME):
             await self._health.set(name, status)
-
-
-class MalformedToNone(grpc.aio.ServerInterceptor):
-    """Lets methods see a message that does not parse as None.
-
-    By default gRPC answers INTERNAL, as if it were the server's fault. The service raises instead,
-    which makes it INVALID_ARGUMENT, counted and logged like every other bad request.
-    """
-
-    async def intercept_service(
-        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
-    ) -> Any:
-        """Wrap the parser of the method, if it has one."""
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.request_deserializer is None:
-            return handler
-        if not handler_call_details.method.startswith(f"/{SERVICE_NAME}/"):
-            return handler
-        return handler._replace(request_deserializer=_forgiving(handler.request_deserializer))
-
-
-def _forgiving(parse: Callable[[bytes], object]) -> Callable[[bytes], object]:
-    def parse_or_none(data: bytes) -> object:
-        try:
-            return parse(data)
-        except DecodeError:
-            return None
-
-    return parse_or_none
 
 
 def check_bindable(host: str, port: int) -> None:
@@ -135,6 +122,12 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         # Two servers on one port by mistake would share the calls in silence.
         "grpc.so_reuseport": 0,
         "grpc.max_concurrent_streams": config.max_concurrent_rpcs,
+        "grpc.max_allowed_incoming_connections": config.max_connections,
+        # Headers up to the soft limit pass; gRPC refuses a growing part of those between the two.
+        "grpc.max_metadata_size": config.max_metadata_bytes,
+        "grpc.absolute_max_metadata_size": config.max_metadata_bytes,
+        # TLS, the client's preface and its settings must be there by then.
+        "grpc.server_handshake_timeout_ms": int(1000 * config.handshake_s),
         # Find dead peers within a minute and a half; allow clients to ping every ten seconds.
         "grpc.keepalive_time_ms": 60_000,
         "grpc.keepalive_timeout_ms": 20_000,
@@ -142,4 +135,10 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         "grpc.http2.min_ping_interval_without_data_ms": 10_000,
         "grpc.http2.max_ping_strikes": 3,
     }
+    if config.max_connection_age_s:
+        # New connections take new certificates and find new servers; calls under way may finish.
+        options["grpc.max_connection_age_ms"] = int(1000 * config.max_connection_age_s)
+        options["grpc.max_connection_age_grace_ms"] = int(1000 * config.max_connection_age_s)
+    if config.max_connection_idle_s:
+        options["grpc.max_connection_idle_ms"] = int(1000 * config.max_connection_idle_s)
     return list(options.items())

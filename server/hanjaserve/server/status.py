@@ -24,16 +24,20 @@ from hanjaserve.server.errors import (
     ConfigError,
     DeadlineExpired,
     Draining,
+    Forbidden,
     HanjaserveError,
     InvalidText,
     Overloaded,
     RequestError,
     RuntimeFault,
     TextTooLong,
+    Unauthenticated,
 )
 
 CODES: dict[type[HanjaserveError], grpc.StatusCode] = {
     RequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExpired: grpc.StatusCode.DEADLINE_EXCEEDED,
     Draining: grpc.StatusCode.UNAVAILABLE,
@@ -42,8 +46,9 @@ CODES: dict[type[HanjaserveError], grpc.StatusCode] = {
     BuildError: grpc.StatusCode.INTERNAL,
     RuntimeFault: grpc.StatusCode.INTERNAL,
 }
-INTERNAL_MESSAGE = "internal error: the server has logged it under this call's rpc-id"
+INTERNAL_MESSAGE = "internal error: the server has logged it under this call's hanjaserve-rpc-id"
 DETAILS_KEY = "grpc-status-details-bin"
+CALL_ID_KEY = "hanjaserve-rpc-id"
 
 
 def code_of(error: Exception) -> grpc.StatusCode:
@@ -62,10 +67,18 @@ def status_of(error: Exception) -> status_pb2.Status:
     return status_pb2.Status(code=number, message=str(error), details=_details(error))
 
 
-async def abort(context: Any, error: Exception) -> NoReturn:
-    """End the call of a `grpc.aio.ServicerContext` with the status of an error and its details."""
+async def abort(context: Any, error: Exception, call_id: str = "") -> NoReturn:
+    """End the call of a `grpc.aio.ServicerContext` with the status of an error and its details.
+
+    Args:
+        context: The call.
+        error: Why it ends.
+        call_id: By which the log names the call; the caller gets it in the trailing metadata.
+    """
     status = status_of(error)
-    trailer = ((DETAILS_KEY, status.SerializeToString()),) if status.details else ()
+    trailer: tuple[tuple[str, str | bytes], ...] = ((CALL_ID_KEY, call_id),) if call_id else ()
+    if status.details:
+        trailer = (*trailer, (DETAILS_KEY, status.SerializeToString()))
     await context.abort(code_of(error), status.message, trailing_metadata=trailer)
     raise AssertionError("context.abort returned. This is a bug.")
 

@@ -23,4 +23,8 @@ class Timing:
     run_us: int = 0
 
 
+CALL_ID: ContextVar[str] = ContextVar("hanjaserve_call_id", default="-")
+"""By which the log names the call that is under way."""
+CALLER: ContextVar[str] = ContextVar("hanjaserve_caller", default="-")
+"""Whose call it is: the name of a token or certificate, or an address."""
 CURRENT: ContextVar[Timing | None] = ContextVar("hanjaserve_timing", default=None)
