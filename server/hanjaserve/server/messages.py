@@ -1,6 +1,6 @@
 """Between protocol messages and the converter's own values; nothing but translation and checks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from hanjaserve.server.converter import Conversion
 from hanjaserve.server.errors import BadOption, HanjaserveError, InvalidText
@@ -54,36 +54,67 @@ def options_from(message: pb.ConvertOptions, styles: Collection[str]) -> Options
     return options
 
 
-def conversion_message(conversion: Conversion) -> pb.Conversion:
-    """A conversion as a message; its spans are empty unless the options asked for them."""
-    return pb.Conversion(
-        text=conversion.text,
-        spans=[
-            pb.Span(
-                start=span.start,
-                end=span.end,
-                hangul=span.hangul,
-                hanja=span.hanja,
-                score=span.score,
-                alternatives=[
-                    pb.Alternative(hanja=other.hanja, score=other.score) for other in span.alternatives
-                ],
-            )
-            for span in conversion.spans
-        ],
-    )
+def convert_response(conversion: Conversion) -> pb.ConvertResponse:
+    """The answer to Convert."""
+    response = pb.ConvertResponse()
+    _fill(response.conversion, conversion)
+    return response
 
 
-def item_result(outcome: Conversion | HanjaserveError) -> pb.ItemResult:
-    """What became of one text of a batch."""
+def batch_response(outcomes: Iterable[Conversion | HanjaserveError]) -> pb.BatchConvertResponse:
+    """The answer to BatchConvert: what became of each of its texts."""
+    response = pb.BatchConvertResponse()
+    add = response.results.add
+    for outcome in outcomes:
+        _fill_result(add(), outcome)
+    return response
+
+
+class StreamMessages:
+    """Joins results of a stream into messages of about `message_bytes`; a larger one goes alone.
+
+    Every result is written where it is sent from: to build it elsewhere and copy it costs as much again.
+
+    Attributes:
+        finished: The messages so far.
+        items: How many results are in them.
+        size: Their bytes.
+    """
+
+    def __init__(self, message_bytes: int) -> None:
+        self.finished: list[pb.StreamConvertResponse] = []
+        self.items = 0
+        self.size = 0
+        self._message_bytes = message_bytes
+        self._left = 0
+
+    def add(self, item_id: int, outcome: Conversion | HanjaserveError) -> None:
+        """Add what became of one text."""
+        if self._left <= 0:
+            self.finished.append(pb.StreamConvertResponse())
+            self._left = self._message_bytes
+        result = self.finished[-1].results.add(id=item_id)
+        _fill_result(result, outcome)
+        size = result.ByteSize()
+        self.items += 1
+        self.size += size
+        self._left -= size
+
+
+def _fill_result(target: pb.ItemResult | pb.StreamResult, outcome: Conversion | HanjaserveError) -> None:
     if isinstance(outcome, HanjaserveError):
-        return pb.ItemResult(error=status_of(outcome))
-    return pb.ItemResult(conversion=conversion_message(outcome))
+        target.error.CopyFrom(status_of(outcome))
+    else:
+        _fill(target.conversion, outcome)
 
 
-def stream_result(item_id: int, outcome: Conversion | HanjaserveError) -> pb.StreamResult:
-    """What became of one text of a stream."""
-    if isinstance(outcome, HanjaserveError):
-        return pb.StreamResult(id=item_id, error=status_of(outcome))
-    conversion = conversion_message(outcome)
-    return pb.StreamResult(id=item_id, conversion=conversion)
+def _fill(target: pb.Conversion, conversion: Conversion) -> None:
+    """Write a conversion; its spans are empty unless the options asked for them."""
+    # Even an empty text makes the conversion present, and so the outcome of its oneof.
+    target.text = conversion.text
+    for span in conversion.spans:
+        added = target.spans.add(
+            start=span.start, end=span.end, hangul=span.hangul, hanja=span.hanja, score=span.score
+        )
+        for other in span.alternatives:
+            added.alternatives.add(hanja=other.hanja, score=other.score)

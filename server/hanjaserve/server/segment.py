@@ -12,6 +12,8 @@ Pure: runs nothing and waits for nothing. The converters bring candidates.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import NamedTuple, cast
 
 from hanjaserve.server.codec import Codec, Decoded, Window
 from hanjaserve.server.errors import HanjaserveError
@@ -40,19 +42,18 @@ class Conversion:
     spans: tuple[Span, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A text, or part of a long one.
+class Piece(NamedTuple):
+    """A text, or part of a long one; a tuple, like `Window`, to be made quickly.
 
     Attributes:
-        index: Which text of the call.
+        number: Which text of the call.
         text: The piece itself.
         start: Where it begins in the text.
         windows: Its windows, which count from the beginning of the whole text.
         is_last: It ends its text.
     """
 
-    index: int
+    number: int
     text: str
     start: int
     windows: list[Window]
@@ -60,6 +61,7 @@ class Piece:
 
 
 Job = list[Piece]
+Bounds = tuple[int, int]
 Outcome = Int32 | HanjaserveError
 Result = tuple[int, Conversion | HanjaserveError]
 
@@ -99,7 +101,7 @@ def jobs(
 def _short_texts(codec: Codec, group: Sequence[tuple[int, str]], style: str) -> Job:
     encoded = codec.encode([text for _, text in group], style)
     return [
-        Piece(index=index, text=text, start=0, windows=windows, is_last=True)
+        Piece(number=index, text=text, start=0, windows=windows, is_last=True)
         for (index, text), windows in zip(group, encoded, strict=True)
     ]
 
@@ -114,9 +116,9 @@ def _pieces(codec: Codec, index: int, text: str, style: str, job_tokens: int) ->
         full = tokens >= job_tokens and stop < len(text)
         if full and (_is_apart(text, stop) or tokens >= PATIENCE * job_tokens):
             piece = text[start:stop]
-            yield [Piece(index=index, text=piece, start=start, windows=windows, is_last=False)]
+            yield [Piece(number=index, text=piece, start=start, windows=windows, is_last=False)]
             windows, start, tokens = [], stop, 0
-    yield [Piece(index=index, text=text[start:], start=start, windows=windows, is_last=True)]
+    yield [Piece(number=index, text=text[start:], start=start, windows=windows, is_last=True)]
 
 
 def _is_apart(text: str, position: int) -> bool:
@@ -159,50 +161,55 @@ class Assembly:
         Returns:
             The texts that are complete now.
         """
-        good: list[tuple[Piece, list[Int32]]] = []
+        if self._plain and all([piece.is_last and piece.start == 0 for piece in job]):
+            if not any([isinstance(outcome, HanjaserveError) for outcome in outcomes]):
+                texts = self._convert_plain(job, cast("Sequence[Int32]", outcomes))
+                return [(piece.number, Conversion(text=text)) for piece, text in zip(job, texts, strict=True)]
+        good: list[Piece] = []
+        found: list[Int32] = []
         remaining = iter(outcomes)
         for piece in job:
-            candidates: list[Int32] = []
-            for _ in piece.windows:
-                outcome = next(remaining)
-                if isinstance(outcome, HanjaserveError):
-                    self._partial(piece).fault = outcome
-                else:
-                    candidates.append(outcome)
-            if self._partial(piece).fault is None:
-                good.append((piece, candidates))
-        self._convert(good)
-        return [self._result(piece.index) for piece in job if piece.is_last]
+            own = [next(remaining) for _ in piece.windows]
+            faults = [outcome for outcome in own if isinstance(outcome, HanjaserveError)]
+            partial = self._partials.setdefault(piece.number, _Partial())
+            partial.fault = partial.fault or next(iter(faults), None)
+            if partial.fault is None:
+                good.append(piece)
+                found += cast("list[Int32]", own)
+        self._convert(good, found)
+        return [self._result(piece.number) for piece in job if piece.is_last]
 
-    def _partial(self, piece: Piece) -> _Partial:
-        return self._partials.setdefault(piece.index, _Partial())
-
-    def _convert(self, good: Sequence[tuple[Piece, list[Int32]]]) -> None:
-        """Decode all pieces as one text, joined by line feeds so that no word spans two."""
-        windows, candidates, origins, bounds = [], [], [], []
-        begin = 0
-        for piece, found in good:
-            windows += piece.windows
-            candidates += found
-            origins += [begin - piece.start] * len(piece.windows)
-            bounds.append((begin, begin + len(piece.text)))
-            begin += len(piece.text) + 1
-        joined = "\n".join([piece.text for piece, _ in good])
-        decoded = self._codec.decode(joined, windows, candidates, origins)
+    def _convert(self, good: Sequence[Piece], candidates: Sequence[Int32]) -> None:
+        """Add what pieces become to what there is of their texts."""
         if self._plain:
-            chosen = chosen_units(decoded, self._options.min_score)
-            texts = self._codec.replace(joined, decoded, chosen, bounds)
-            for (piece, _), text in zip(good, texts, strict=True):
-                self._partial(piece).texts.append(text)
+            for piece, text in zip(good, self._convert_plain(good, candidates), strict=True):
+                self._partials[piece.number].texts.append(text)
             return
+        joined, bounds = _joined(good)
+        decoded = self._decode(joined, bounds, good, candidates)
         first = 0
-        for (piece, _), (begin, _) in zip(good, bounds, strict=True):
+        for piece, (begin, _) in zip(good, bounds, strict=True):
             last = first + sum([window.units for window in piece.windows])
             self._render(piece, decoded.part(first, last, begin))
             first = last
 
+    def _convert_plain(self, pieces: Sequence[Piece], candidates: Sequence[Int32]) -> list[str]:
+        """Convert all pieces at once."""
+        joined, bounds = _joined(pieces)
+        decoded = self._decode(joined, bounds, pieces, candidates)
+        return self._codec.replace(joined, decoded, chosen_units(decoded, self._options.min_score), bounds)
+
+    def _decode(
+        self, joined: str, bounds: Sequence[Bounds], pieces: Sequence[Piece], candidates: Sequence[Int32]
+    ) -> Decoded:
+        windows = [window for piece in pieces for window in piece.windows]
+        origins = []
+        for piece, (begin, _) in zip(pieces, bounds, strict=True):
+            origins += [begin - piece.start] * len(piece.windows)
+        return self._codec.decode(joined, windows, candidates, origins)
+
     def _render(self, piece: Piece, decoded: Decoded) -> None:
-        partial = self._partial(piece)
+        partial = self._partials[piece.number]
         spans = spans_from(decoded, piece.text, self._labels, self._options, seen=partial.seen)
         partial.texts.append(render(piece.text, spans, self._options.rendering))
         if self._options.with_spans:
@@ -213,6 +220,14 @@ class Assembly:
         if partial.fault is not None:
             return index, partial.fault
         return index, Conversion(text="".join(partial.texts), spans=tuple(partial.spans))
+
+
+def _joined(pieces: Sequence[Piece]) -> tuple[str, list[Bounds]]:
+    """All pieces as one text, joined by line feeds so that no word spans two, and where each is in it."""
+    lengths = [len(piece.text) for piece in pieces]
+    begins = accumulate(lengths, lambda begin, length: begin + length + 1, initial=0)
+    bounds = [(begin, begin + length) for begin, length in zip(begins, lengths, strict=False)]
+    return "\n".join([piece.text for piece in pieces]), bounds
 
 
 def _shifted(span: Span, by: int) -> Span:

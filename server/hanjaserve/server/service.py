@@ -15,7 +15,7 @@ from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.converter import Converter
 from hanjaserve.server.errors import BatchTooLarge, Draining, TextTooLong
 from hanjaserve.server.gate import Gate
-from hanjaserve.server.messages import check_parsed, conversion_message, item_result, options_from
+from hanjaserve.server.messages import batch_response, check_parsed, convert_response, options_from
 from hanjaserve.server.streaming import StreamSession
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1.hanjaserve_pb2_grpc import HanjaServiceServicer
@@ -63,7 +63,7 @@ class HanjaService(HanjaServiceServicer):
                 deadline=call.deadline,
                 priority=_priority(len(request.text)),
             )
-            response = pb.ConvertResponse(conversion=conversion_message(conversion))
+            response = convert_response(conversion)
             self._check_size(response.ByteSize())
         return response
 
@@ -82,7 +82,7 @@ class HanjaService(HanjaServiceServicer):
             outcomes = await backend.converter.convert_batch(
                 request.texts, options, deadline=call.deadline, priority=Priority.BULK
             )
-            response = pb.BatchConvertResponse(results=[item_result(outcome) for outcome in outcomes])
+            response = batch_response(outcomes)
             self._check_size(response.ByteSize())
         return response
 

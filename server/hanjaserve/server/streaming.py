@@ -22,7 +22,7 @@ from hanjaserve.server.batcher import Priority
 from hanjaserve.server.converter import Conversion, Converter
 from hanjaserve.server.errors import BadOption, Draining, HanjaserveError, Overloaded
 from hanjaserve.server.gate import Call
-from hanjaserve.server.messages import check_parsed, options_from, stream_result
+from hanjaserve.server.messages import StreamMessages, check_parsed, options_from
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 # Results are joined up to this size; larger messages save nothing and delay the first result.
@@ -76,10 +76,10 @@ class StreamSession:
         try:
             last: Exception | None = None
             while last is None:
-                results, last, ended = await self._collect()
-                for message in _messages(results):
+                messages, last, ended = await self._collect()
+                for message in messages.finished:
                     yield message
-                self._in_flight -= len(results)
+                self._in_flight -= messages.items
                 self._room.set()
                 if ended:
                     break
@@ -95,14 +95,13 @@ class StreamSession:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _collect(self) -> tuple[list[pb.StreamResult], Exception | None, bool]:
+    async def _collect(self) -> tuple[StreamMessages, Exception | None, bool]:
         """Wait for the oldest group and take whatever else has finished.
 
         Returns:
             The results, the exception that ends the stream, and whether it has ended.
         """
-        results: list[pb.StreamResult] = []
-        size = 0
+        messages = StreamMessages(MESSAGE_BYTES)
         self._arrived.clear()
         if not self._groups:
             await self._arrived.wait()
@@ -110,13 +109,12 @@ class StreamSession:
             try:
                 outcomes = await group.outcomes
             except Exception as error:
-                return results, error, True
+                return messages, error, True
             for item_id, outcome in zip(group.ids, outcomes, strict=True):
-                results.append(stream_result(item_id, outcome))
-                size += results[-1].ByteSize()
-            if size >= MESSAGE_BYTES or not self._next_is_done():
-                return results, None, False
-        return results, group, True
+                messages.add(item_id, outcome)
+            if messages.size >= MESSAGE_BYTES or not self._next_is_done():
+                return messages, None, False
+        return messages, group, True
 
     def _next_is_done(self) -> bool:
         if not self._groups:
@@ -194,15 +192,3 @@ class StreamSession:
                 if deadline is not None and retry_at >= deadline:
                     raise
                 await asyncio.sleep(error.retry_after_s)
-
-
-def _messages(results: list[pb.StreamResult]) -> Iterator[pb.StreamConvertResponse]:
-    """Join results into messages of about MESSAGE_BYTES; a single larger one goes alone."""
-    start, size = 0, 0
-    for index, result in enumerate(results):
-        size += result.ByteSize()
-        if size >= MESSAGE_BYTES:
-            yield pb.StreamConvertResponse(results=results[start : index + 1])
-            start, size = index + 1, 0
-    if start < len(results):
-        yield pb.StreamConvertResponse(results=results[start:])

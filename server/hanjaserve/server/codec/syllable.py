@@ -13,7 +13,7 @@ import numpy.typing as npt
 from hanjaserve.server.bundle import Manifest
 from hanjaserve.server.codec.base import Decoded, Window, answers_of, check_style
 from hanjaserve.server.codec.windows import code_points_of, cuts, joined_starts, ranks_of
-from hanjaserve.server.labels import FIRST_SYLLABLE, KEEP, LAST_SYLLABLE, LabelTable
+from hanjaserve.server.labels import FIRST_SYLLABLE, LAST_SYLLABLE, LabelTable
 from hanjaserve.server.shapes import Int32, unpack_labels, unpack_scores
 
 LEAST_CODE_POINT, MOST_CODE_POINT = 0x20, 0xFFFF
@@ -82,7 +82,8 @@ class SyllableCodec:
         labels = unpack_labels(answers)
         # The last guard: whatever an engine says, nothing but Hangul syllables ever changes.
         found = code_points_of(text)[start]
-        labels[(found < FIRST_SYLLABLE) | (found > LAST_SYLLABLE)] = KEEP
+        # KEEP is 0, and a product takes a fifth of the time of setting rows by a mask.
+        labels *= ((found >= FIRST_SYLLABLE) & (found <= LAST_SYLLABLE))[:, None]
         return Decoded(start=start, end=start + 1, labels=labels, scores=unpack_scores(answers))
 
     def replace(
@@ -94,7 +95,8 @@ class SyllableCodec:
     ) -> list[str]:
         """See `Codec.replace`; the texts keep their lengths."""
         changed = code_points_of(text).copy()
-        changed[decoded.start[chosen]] = self._hanja[decoded.labels[chosen, 0]]
+        units = np.flatnonzero(chosen)
+        changed[decoded.start[units]] = self._hanja[decoded.labels[units, 0]]
         result = changed.tobytes().decode("utf-32-le", "surrogatepass")
         return [result[start:end] for start, end in bounds]
 
