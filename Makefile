@@ -4,6 +4,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean
+.PHONY: engine engine-check gpu-check
 
 setup: $(VENV)/.server
 setup-dev: $(VENV)/.dev
@@ -52,6 +53,12 @@ bundle: setup-dev
 
 parity: setup-dev
 	$(VENV)/bin/hanjaserve build parity
+
+engine: setup
+	$(VENV)/bin/hanjaserve build compile
+
+engine-check: setup-dev
+	$(VENV)/bin/hanjaserve build check-engine
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

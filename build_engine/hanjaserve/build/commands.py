@@ -1,4 +1,4 @@
-"""`hanjaserve build bundle | verify | parity`: arguments in, exit status out.
+"""`hanjaserve build bundle | verify | parity | compile | check-engine`: arguments in, exit status out.
 
 Why here and not with the other commands: a server installation has no torch; this module imports
 it only inside the functions that need it, so that `hanjaserve --help` works everywhere.
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hanjaserve.build import engine_commands
 from hanjaserve.server.errors import BuildError, HanjaserveError
 
 if TYPE_CHECKING:
@@ -29,11 +30,21 @@ def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     _add_bundle(commands.add_parser("bundle", help="make a bundle of a checkpoint"))
     _add_verify(commands.add_parser("verify", help="check a bundle against its checkpoint"))
     _add_parity(commands.add_parser("parity", help="report how far the artefacts agree"))
+    engine_commands.add_compile(commands.add_parser("compile", help="build the TensorRT plan of a bundle"))
+    engine_commands.add_check(
+        commands.add_parser("check-engine", help="check without a GPU that TensorRT takes the graphs")
+    )
 
 
 def run_build(namespace: argparse.Namespace) -> int:
     """Runs a sub-command; an error is one line on stderr and status 2."""
-    command = {"bundle": _run_bundle, "verify": _run_verify, "parity": _run_parity}
+    command = {
+        "bundle": _run_bundle,
+        "verify": _run_verify,
+        "parity": _run_parity,
+        "compile": engine_commands.run_compile,
+        "check-engine": engine_commands.run_check,
+    }
     try:
         return command[namespace.build_command](namespace)
     except HanjaserveError as error:

@@ -16,6 +16,8 @@
     ├── DeadlineExpired
     ├── Draining               the server is stopping or not ready
     └── RuntimeFault           a runner failed
+        ├── OutOfDeviceMemory  try again after a while
+        └── DeviceLost         the process has to start again
 
 Messages say what, the value, the limit and the fix; status.py maps each to a gRPC status.
 """
@@ -101,3 +103,11 @@ class Draining(HanjaserveError):
 
 class RuntimeFault(HanjaserveError):
     """A runner failed."""
+
+
+class OutOfDeviceMemory(RuntimeFault):
+    """The GPU has too little free memory for a batch."""
+
+
+class DeviceLost(RuntimeFault):
+    """The GPU is of no use to this process any more: only a new process can use it again."""

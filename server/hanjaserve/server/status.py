@@ -23,10 +23,12 @@ from hanjaserve.server.errors import (
     BundleError,
     ConfigError,
     DeadlineExpired,
+    DeviceLost,
     Draining,
     Forbidden,
     HanjaserveError,
     InvalidText,
+    OutOfDeviceMemory,
     Overloaded,
     RequestError,
     RuntimeFault,
@@ -45,6 +47,8 @@ CODES: dict[type[HanjaserveError], grpc.StatusCode] = {
     ConfigError: grpc.StatusCode.FAILED_PRECONDITION,
     BuildError: grpc.StatusCode.INTERNAL,
     RuntimeFault: grpc.StatusCode.INTERNAL,
+    OutOfDeviceMemory: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DeviceLost: grpc.StatusCode.UNAVAILABLE,
 }
 INTERNAL_MESSAGE = "internal error: the server has logged it under this call's hanjaserve-rpc-id"
 DETAILS_KEY = "grpc-status-details-bin"
