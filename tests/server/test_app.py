@@ -18,6 +18,7 @@ from hanjaserve.server.gate import Gate
 from hanjaserve.server.guard import Guard
 from hanjaserve.server.listener import Listener, check_bindable
 from hanjaserve.server.service import Backend, HanjaService
+from hanjaserve.server.signals import stop_on_signals
 
 from .fakes import FakeConverter
 
@@ -78,7 +79,7 @@ def test_taken_port_and_unknown_host_are_explained() -> None:
 async def test_first_signal_stops_and_second_exits(monkeypatch: pytest.MonkeyPatch) -> None:
     exits: list[int] = []
     monkeypatch.setattr(os, "_exit", exits.append)
-    stop = app._stop_on_signals()
+    stop = stop_on_signals()
     try:
         signal.raise_signal(signal.SIGTERM)
         await asyncio.wait_for(stop.wait(), 5)

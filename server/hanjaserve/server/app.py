@@ -1,6 +1,7 @@
 """From a configuration to a running server, and back to silence.
 
     open the bundle -> listen (health NOT_SERVING) -> runner, self-test, warm-up -> SERVING
+    SIGHUP -> the bundle's folder is opened again, and its model takes over (models.py)
     SIGTERM, SIGINT -> NOT_SERVING, new calls UNAVAILABLE -> calls under way finish -> exit 0
 
 Calls get `grace_s` to finish; streams, which may have no end, are asked to end after half of it. A
@@ -12,39 +13,37 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 from hanjaserve.server import jsonlog
-from hanjaserve.server.batcher import Batcher, Priority
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.callers import Callers
-from hanjaserve.server.codec import make_codec
 from hanjaserve.server.config import ServerConfig, add_arguments, from_namespace
-from hanjaserve.server.converter import Converter
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.exposure import check_exposure
 from hanjaserve.server.gate import Gate
 from hanjaserve.server.guard import Guard
 from hanjaserve.server.listener import Listener
-from hanjaserve.server.options import Options
+from hanjaserve.server.metrics import Metrics, exposed
+from hanjaserve.server.model import EXAMPLE, Model
+from hanjaserve.server.models import Models
+from hanjaserve.server.observer import Blind, Observer
 from hanjaserve.server.patience import Patience
-from hanjaserve.server.pool import Pool
 from hanjaserve.server.renewal import Renewable, keep_fresh
-from hanjaserve.server.runners.base import Runner
-from hanjaserve.server.runners.ladder import open_runner
+from hanjaserve.server.runners.ladder import RUNGS, Rung
 from hanjaserve.server.service import Backend, HanjaService
+from hanjaserve.server.signals import first_is_second, on_hangup, stop_on_signals
 from hanjaserve.server.tls import Certificates
 from hanjaserve.server.tokens import TokenFile
 
 logger = logging.getLogger(__name__)
 
-EXAMPLE = "대한민국의 수도는 서울이다"
+DIED = 70
+"""Exit code of a server that has no runner left: whoever watches it starts it again."""
 # How long answers that are complete may take to leave, and watchers of the health to notice.
 FLUSH_S = 0.5
 # A draining server stops once no call has come for QUIET_S, or after LAST_CALLS_S.
@@ -68,39 +67,55 @@ def run(namespace: argparse.Namespace) -> int:
         return _refuse(error)
 
 
-def serve(config: ServerConfig) -> int:
-    """Serve until a signal comes; returns the exit code."""
+def serve(config: ServerConfig, rungs: tuple[Rung, ...] = RUNGS) -> int:
+    """Serve until a signal comes, with one of these runners; returns the exit code."""
     jsonlog.configure(config.log_level)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(config))
+            return runner.run(_serve(config, rungs))
     except HanjaserveError as error:
         return _refuse(error)
 
 
-async def _serve(config: ServerConfig) -> int:
+async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
     check_exposure(config)
     tokens = TokenFile(Path(config.tokens)) if config.tokens else None
     certificates = _certificates(config)
-    bundle = Bundle.open(config.bundle_path or _default_bundle())
+    stop = stop_on_signals()
     gate = Gate(max_concurrent_rpcs=config.max_concurrent_rpcs)
     service = HanjaService(config, gate)
-    stop = _stop_on_signals()
-    async with (
-        Listener(config, service, _guard(config, tokens), certificates) as listener,
-        _kept_fresh([source for source in (tokens, certificates) if source is not None]),
-    ):
-        runner, ladder = await asyncio.to_thread(open_runner, bundle, config.runner, config.threads)
-        async with _pool(config, bundle, runner) as pool:
-            backend = _backend(config, bundle, runner, ladder, pool)
-            await _warm_up(backend.converter, config)
-            service.go_live(backend)
-            await listener.set_serving()
-            print(banner(config, backend, listener.port), flush=True)
-            await stop.wait()
-            await _drain(config, gate, listener)
+    metrics = Metrics(lambda: models.facts(ready=gate.ready)) if config.metrics_port else None
+    observer: Observer = metrics or Blind()
+
+    def describe() -> None:
+        if models.current is not None:
+            service.use(_backend(models, models.current))
+
+    async def reload() -> None:
+        if await models.reload():
+            describe()
+
+    path = Path(config.bundle_path or _default_bundle())
+    models = Models(lambda: Model.open(path, config, observer, on_change=describe, rungs=rungs), observer)
+    Bundle.open(path)  # a damaged one is refused before anybody can connect
+    async with AsyncExitStack() as stack:
+        if metrics:
+            stack.enter_context(exposed(metrics, config.metrics_host, config.metrics_port))
+        guard = _guard(config, tokens, observer)
+        listener = await stack.enter_async_context(Listener(config, service, guard, certificates))
+        await stack.enter_async_context(_kept_fresh([s for s in (tokens, certificates) if s is not None]))
+        await stack.enter_async_context(models)
+        stack.enter_context(on_hangup(reload))
+        await models.load()
+        assert models.current is not None
+        backend = _backend(models, models.current)
+        service.go_live(backend)
+        await listener.set_serving()
+        print(banner(config, backend, listener.port), flush=True)
+        died = await first_is_second(stop, models.dead)
+        await _drain(config, gate, listener)
     logger.info("stopped")
-    return 0
+    return DIED if died else 0
 
 
 def _certificates(config: ServerConfig) -> Certificates | None:
@@ -110,7 +125,7 @@ def _certificates(config: ServerConfig) -> Certificates | None:
     return Certificates(Path(config.tls_cert), Path(config.tls_key), authority)
 
 
-def _guard(config: ServerConfig, tokens: TokenFile | None) -> Guard:
+def _guard(config: ServerConfig, tokens: TokenFile | None, observer: Observer) -> Guard:
     callers = Callers(
         max_calls=config.max_calls_of_a_caller,
         calls_per_s=config.caller_calls_per_s,
@@ -119,7 +134,7 @@ def _guard(config: ServerConfig, tokens: TokenFile | None) -> Guard:
     patience = Patience(
         request_s=config.request_s, reading_s=config.reading_s, max_waiting=config.max_concurrent_rpcs
     )
-    return Guard(callers=callers, tokens=tokens, patience=patience)
+    return Guard(callers=callers, tokens=tokens, patience=patience, observer=observer)
 
 
 @asynccontextmanager
@@ -131,39 +146,17 @@ async def _kept_fresh(sources: Sequence[Renewable]) -> AsyncIterator[None]:
         task.cancel()
 
 
-def _pool(config: ServerConfig, bundle: Bundle, runner: Runner) -> Pool:
-    batcher = Batcher(max_batch_tokens=config.max_batch_tokens, max_queue_tokens=config.max_queue_tokens)
-    manifest = bundle.manifest
-    return Pool([runner], batcher, pad_id=manifest.pad_id, top_k=manifest.top_k)
-
-
-def _backend(
-    config: ServerConfig, bundle: Bundle, runner: Runner, ladder: Sequence[str], pool: Pool
-) -> Backend:
-    manifest = bundle.manifest
+def _backend(models: Models, model: Model) -> Backend:
+    manifest = model.manifest
     return Backend(
-        converter=Converter(
-            bundle, make_codec(bundle), pool, max_text_code_points=config.max_text_code_points
-        ),
+        converter=models,
         model=manifest.name,
         revision=manifest.revision,
         scheme=manifest.scheme,
         styles=tuple(manifest.styles),
-        runner=runner.name,
-        ladder=tuple(ladder),
+        runner=model.runner,
+        ladder=tuple(model.ladder),
     )
-
-
-async def _warm_up(converter: Converter, config: ServerConfig) -> None:
-    """Run one text and one full batch: allocates, and gives the batcher a first rate."""
-    options = Options()
-    await converter.convert(EXAMPLE, options, deadline=None, priority=Priority.INTERACTIVE)
-    started = time.monotonic()
-    texts = [EXAMPLE] * min(max(1, config.max_batch_tokens // 16), config.max_batch_items)
-    await converter.convert_batch(texts, options, deadline=None, priority=Priority.BULK)
-    seconds = time.monotonic() - started
-    fields = {"texts": len(texts), "texts_per_s": round(len(texts) / seconds)}
-    logger.info("warm", extra={"fields": fields})
 
 
 async def _drain(config: ServerConfig, gate: Gate, listener: Listener) -> None:
@@ -216,21 +209,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop  # type: ignore[no-any-return]
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """An event that the first SIGTERM or SIGINT sets; the second exits at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    return stop
 
 
 def _refuse(error: HanjaserveError) -> int:

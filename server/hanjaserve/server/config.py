@@ -59,6 +59,10 @@ class ServerConfig:
     caller_share: float = _option(1.0, "part of max_concurrent_rpcs that one caller may have, 0 to 1")
     caller_calls_per_s: float = _option(0.0, "calls per second of one caller; 0 for no limit")
     caller_bytes_per_s: float = _option(0.0, "request bytes per second of one caller; 0 for no limit")
+    runner_patience_s: float = _option(30.0, "seconds after which a batch that runs is taken to hang")
+    runner_check_s: float = _option(5.0, "seconds between checks that a busy runner still computes rightly")
+    metrics_port: int = _option(0, "port for Prometheus (http, /metrics); 0 for none")
+    metrics_host: str = _option("127.0.0.1", "address of the metrics port; holds no text of callers")
     log_level: str = _option("info", f"{', '.join(LOG_LEVELS)}; debug logs every call")
 
     def __post_init__(self) -> None:
@@ -71,6 +75,9 @@ class ServerConfig:
         self._within("max_stream_in_flight", 1, 2**20)
         self._within("max_concurrent_rpcs", 1, 2**20)
         self._within("grace_s", 0, 86_400)
+        self._within("runner_patience_s", 0.1, 86_400)
+        self._within("runner_check_s", 0, 86_400)
+        self._within("metrics_port", 0, 65535)
         self._within("max_connections", 1, 2**20)
         self._within("max_connection_age_s", 0, 31_536_000)
         self._within("max_connection_idle_s", 0, 31_536_000)

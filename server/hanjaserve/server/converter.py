@@ -24,7 +24,7 @@ from hanjaserve.server.options import Options
 from hanjaserve.server.segment import Assembly, Conversion, Job, Outcome, arrays_of, jobs
 from hanjaserve.server.shapes import Int32
 
-__all__ = ["Conversion", "Converter", "Engine", "LocalConverter", "Options"]
+__all__ = ["Conversion", "Converter", "Engine", "LocalConverter", "Options", "TextConverter"]
 
 MAX_TEXT_CODE_POINTS = 1_000_000
 JOBS_UNDER_WAY = 2
@@ -43,6 +43,20 @@ class Engine(Protocol):
             DeadlineExpired: The deadline passed.
             Draining: The server is shutting down.
         """
+
+
+class TextConverter(Protocol):
+    """What converts texts for the service: a `Converter`, or whichever one is in service."""
+
+    async def convert(
+        self, text: str, options: Options, *, deadline: float | None, priority: Priority
+    ) -> Conversion:
+        """See `Converter.convert`."""
+
+    async def convert_batch(
+        self, texts: Sequence[str], options: Options, *, deadline: float | None, priority: Priority
+    ) -> list[Conversion | HanjaserveError]:
+        """See `Converter.convert_batch`."""
 
 
 class Converter:

@@ -15,17 +15,21 @@ thread has not, when something more urgent comes or a caller leaves: prefetching
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from hanjaserve.server.batcher import Batcher, Entry, Priority
-from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError
+from hanjaserve.server.crew import Crew, Watch
+from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError, RuntimeFault
+from hanjaserve.server.observer import Blind, Observer
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.shapes import Int32
 from hanjaserve.server.timing import CURRENT, Timing
-from hanjaserve.server.worker import Outcome, Work, Worker
+from hanjaserve.server.worker import Outcome, RunnerBroken, Work, Worker
 
 __all__ = ["Outcome", "Pool"]
+
+NO_RUNNER = "no runner is left: send the text to another server; this one has to be started again"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -56,32 +60,43 @@ class Pool:
         pad_id: int = 0,
         top_k: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._batcher = batcher
+        self._observer = observer or Blind()
         self._clock = clock
-        self._workers = [
-            Worker(runner, pad_id=pad_id, top_k=top_k, clock=clock, name=f"runner-{i}-{runner.name}")
-            for i, runner in enumerate(runners)
-        ]
+        self._crew = Crew(
+            runners, watch=watch or Watch(), pad_id=pad_id, top_k=top_k, observer=observer, clock=clock
+        )
+        self._workers = self._crew.workers
+        # Entries whose batch went down with a runner; twice is enough.
+        self._suspects: set[Entry] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._feeding = False
         self._draining = False
-        self._calls = 0
+        self._calls: set[_Call] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def __aenter__(self) -> "Pool":
         self._loop = asyncio.get_running_loop()
-        for worker in self._workers:
-            worker.start(self._hand_over)
+        self._crew.start(self._hand_over, self._crew_changed)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._draining = True
-        for worker in self._workers:
-            worker.stop()
-        for worker in self._workers:
-            await asyncio.to_thread(worker.join)
+        await self._crew.stop()
+
+    @property
+    def dead(self) -> asyncio.Event:
+        """Set once no runner is left, and none is to be had."""
+        return self._crew.dead
+
+    @property
+    def runner_names(self) -> tuple[str, ...]:
+        """What computes at the moment."""
+        return tuple(worker.runner.name for worker in self._workers)
 
     async def drain(self) -> None:
         """Refuse new calls with `Draining` and wait until those under way have finished."""
@@ -137,10 +152,12 @@ class Pool:
         """
         if self._draining or self._loop is None:
             raise Draining("the server is shutting down: send the text to another one")
+        if self._crew.dead.is_set():
+            raise Draining(NO_RUNNER)
         if not tokens_list:
             return []
         call = self._put(tokens_list, priority, deadline)
-        self._calls += 1
+        self._calls.add(call)
         self._idle.clear()
         self._feed_soon()
         try:
@@ -187,9 +204,10 @@ class Pool:
             for entry in call.entries:
                 self._batcher.cancel(entry)
         # Entries know their call and the call its entries: do not leave that to the collector.
+        self._suspects.difference_update(call.entries)
         call.entries = []
-        self._calls -= 1
-        if self._calls == 0:
+        self._calls.discard(call)
+        if not self._calls:
             self._idle.set()
 
     def _feed_soon(self) -> None:
@@ -235,17 +253,53 @@ class Pool:
             fault = DeadlineExpired("the deadline passed while the text was queued")
             _deliver(entry, fault, 0)
 
-    def _finished(self, worker: Worker, work: Work, outcomes: list[Outcome], seconds: float) -> None:
+    def _finished(
+        self, worker: Worker, work: Work, outcomes: list[Outcome] | RunnerBroken, seconds: float
+    ) -> None:
+        if worker not in self._workers:
+            return  # it hung, and its work has gone elsewhere
+        if isinstance(outcomes, RunnerBroken):
+            self._crew.dismiss(worker, "wrong_answer")
+            return
         worker.settle()
         self._batcher.done(work.batch, seconds)
         self._feed()  # first: the runner may be idle, the callers can wait
+        self._observer.batch_ended(
+            entries=len(work.batch.entries),
+            tokens=sum(entry.tokens for entry in work.batch.entries),
+            computed_tokens=work.batch.computed_tokens,
+            seconds=seconds,
+        )
         run_us = int(1e6 * seconds)
         for entry, outcome in zip(work.batch.entries, outcomes, strict=True):
             _deliver(entry, outcome, run_us)
 
+    def _crew_changed(self, lost: Sequence[Work]) -> None:
+        """Queue again what a lost worker had; feed a new one; let nobody wait for none."""
+        for number, work in enumerate(lost):
+            entries = [entry for entry in work.batch.entries if self._may_run_again(entry)]
+            if number == 0:
+                self._suspects.update(entries)  # these were running
+            self._batcher.take_back(replace(work.batch, entries=entries))
+        if self._crew.dead.is_set():
+            for call in tuple(self._calls):
+                if not call.future.done():
+                    call.future.set_exception(Draining(NO_RUNNER))
+        self._feed_soon()
+
+    def _may_run_again(self, entry: Entry) -> bool:
+        if not _owner(entry)[0].entries:
+            return False  # its caller has gone
+        if entry in self._suspects:
+            _deliver(entry, RuntimeFault("two runners went down with this text in their batch"), 0)
+            return False
+        return True
+
     # ---- on a worker's thread
 
-    def _hand_over(self, worker: Worker, work: Work, outcomes: list[Outcome], seconds: float) -> None:
+    def _hand_over(
+        self, worker: Worker, work: Work, outcomes: list[Outcome] | RunnerBroken, seconds: float
+    ) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._finished, worker, work, outcomes, seconds)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hanjaserve.server.batcher import Priority
 from hanjaserve.server.config import ServerConfig
-from hanjaserve.server.converter import Converter
+from hanjaserve.server.converter import TextConverter
 from hanjaserve.server.errors import BatchTooLarge, Draining, TextTooLong
 from hanjaserve.server.gate import Gate
 from hanjaserve.server.messages import batch_response, check_parsed, convert_response, options_from
@@ -28,7 +28,7 @@ INTERACTIVE_CODE_POINTS = 4096
 class Backend:
     """What converts, and what GetServerInfo tells about it."""
 
-    converter: Converter
+    converter: TextConverter
     model: str
     revision: str
     scheme: str
@@ -46,9 +46,13 @@ class HanjaService(HanjaServiceServicer):
         self._backend: Backend | None = None
 
     def go_live(self, backend: Backend) -> None:
+        """Convert with `backend` from now on, and let calls in."""
+        self.use(backend)
+        self._gate.open()
+
+    def use(self, backend: Backend) -> None:
         """Convert with `backend` from now on."""
         self._backend = backend
-        self._gate.open()
 
     async def Convert(self, request: pb.ConvertRequest, context: Any) -> pb.ConvertResponse:
         """Convert one text."""

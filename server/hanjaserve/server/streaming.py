@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from hanjaserve.server.batcher import Priority
-from hanjaserve.server.converter import Conversion, Converter
+from hanjaserve.server.converter import Conversion, TextConverter
 from hanjaserve.server.errors import BadOption, Draining, HanjaserveError, Overloaded
 from hanjaserve.server.gate import Call
 from hanjaserve.server.messages import StreamMessages, check_parsed, options_from
@@ -42,7 +42,7 @@ class StreamSession:
 
     def __init__(
         self,
-        converter: Converter,
+        converter: TextConverter,
         call: Call,
         *,
         styles: Sequence[str],

@@ -3,12 +3,16 @@
     loop:    give ---> inbox ---> thread:  pad -> runner.run -> (bisect) ---> finished, on the thread
     loop:    take_back <- whatever the thread has not taken yet
 
-It does not retry. A batch that fails is run again in halves until the entries at fault are known.
+It does not retry. When a batch fails, the runner is first asked something with a known answer. If it
+answers wrongly, or fails again, it is the one at fault, and everything it has is given back. Else the batch
+is run again in halves until the entries at fault are known.
 """
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -17,7 +21,7 @@ import numpy as np
 from hanjaserve.server.entry import Batch
 from hanjaserve.server.errors import HanjaserveError, RuntimeFault
 from hanjaserve.server.runners.base import Runner
-from hanjaserve.server.shapes import Int32, pad
+from hanjaserve.server.shapes import SCORE_ONE, Int32, pad
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +36,12 @@ class Work:
     arrays: list[Int32]
 
 
-Finished = Callable[["Worker", Work, list[Outcome], float], None]
+class RunnerBroken(Exception):
+    """A runner fails what it passed when it was opened."""
+
+
+Check = Callable[[Runner], None]
+Finished = Callable[["Worker", Work, list[Outcome] | RunnerBroken, float], None]
 
 
 class Worker:
@@ -41,13 +50,27 @@ class Worker:
     Attributes:
         runner: What computes.
         outstanding: Batches given and not yet finished: one runs, more wait.
+        busy_since: When the batch that runs was begun; None if none runs. Written by the thread.
     """
 
     def __init__(
-        self, runner: Runner, *, pad_id: int, top_k: int | None, clock: Callable[[], float], name: str
+        self,
+        runner: Runner,
+        *,
+        pad_id: int,
+        top_k: int | None,
+        clock: Callable[[], float],
+        name: str,
+        check: Check | None = None,
+        check_every_s: float = 5.0,
     ) -> None:
         self.runner = runner
         self.outstanding = 0
+        self.busy_since: float | None = None
+        self._check = check
+        self._check_every_s = check_every_s
+        self._checked_at = clock()
+        self._given: deque[Work] = deque()
         self._pad_id = pad_id
         self._top_k = top_k
         self._clock = clock
@@ -65,14 +88,23 @@ class Worker:
         """Close the runner once everything given has been run."""
         self._inbox.put(None)
 
-    def join(self) -> None:
-        """Wait until the runner is closed."""
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until the runner is closed, but no longer than `timeout_s`."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(timeout_s)
+
+    def abandon(self) -> list[Work]:
+        """Give nothing more to the thread; returns what has not come back, the one that runs first."""
+        with suppress(Empty):
+            while True:
+                self._inbox.get_nowait()
+        self._inbox.put(None)
+        return list(self._given)
 
     def give(self, work: Work) -> None:
         """Run a batch as soon as those before it are done."""
         self.outstanding += 1
+        self._given.append(work)
         self._waiting = work if self.outstanding > 1 else None
         self._inbox.put(work)
 
@@ -94,26 +126,52 @@ class Worker:
             self._inbox.put(None)
             return None
         self.outstanding -= 1
+        self._given.pop()
         return work
 
     def settle(self) -> None:
         """Note that a batch has finished, so that the thread takes the waiting one."""
         self.outstanding -= 1
+        self._given.popleft()
         self._waiting = None
 
     # ---- on the thread
 
     def _work(self, finished: Finished) -> None:
         while work := self._inbox.get():
-            started = self._clock()
-            outcomes = self._compute(work.arrays)
-            finished(self, work, outcomes, self._clock() - started)
+            self.busy_since = started = self._clock()
+            result = self._examined(work.arrays)
+            self.busy_since = None
+            finished(self, work, result, self._clock() - started)
+            if isinstance(result, RunnerBroken):
+                break
             # A waiting thread must not keep the arrays of its last batch alive.
-            del work, outcomes
+            del work, result
         self.runner.close()
 
-    def _compute(self, arrays: Sequence[Int32]) -> list[Outcome]:
-        """Run a batch; if it fails, run its halves, so that only the entries at fault fail."""
+    def _examined(self, arrays: Sequence[Int32]) -> list[Outcome] | RunnerBroken:
+        """Compute, and ask now and then before the outcomes are believed."""
+        try:
+            outcomes = self._compute(arrays)
+            if self._clock() - self._checked_at >= self._check_every_s:
+                self._ask()
+        except RunnerBroken as broken:
+            return broken
+        return outcomes
+
+    def _ask(self) -> None:
+        """Raise RunnerBroken if the runner does not know what it should."""
+        if self._check is None:
+            return
+        try:
+            self._check(self.runner)
+        except Exception as error:
+            logger.error("runner %s fails its check: %s", self.runner.name, error)
+            raise RunnerBroken(str(error)) from error
+        self._checked_at = self._clock()
+
+    def _compute(self, arrays: Sequence[Int32], *, trusted: bool = False) -> list[Outcome]:
+        """Run a batch; if that is the fault of entries, run its halves, so that only those fail."""
         name = self.runner.name
         try:
             output = self._checked(pad(arrays, self._pad_id))
@@ -122,10 +180,12 @@ class Worker:
             shape = f"{len(arrays)} x {max(map(len, arrays))}"
             # The traceback holds no user text: runners see token ids only, and messages are ours.
             logger.warning("runner %s failed on a batch of %s tokens", name, shape, exc_info=error)
+            if not trusted:
+                self._ask()
             if len(arrays) == 1:
                 return [RuntimeFault(f"the runner {name} failed on this text")]
         half = len(arrays) // 2
-        return self._compute(arrays[:half]) + self._compute(arrays[half:])
+        return self._compute(arrays[:half], trusted=True) + self._compute(arrays[half:], trusted=True)
 
     def _checked(self, tokens: Int32) -> Int32:
         """Run padded tokens int32 [batch, tokens]; candidates int32 [batch, tokens, k]."""
@@ -136,5 +196,8 @@ class Worker:
                 f"the runner {self.runner.name} returned {output.dtype} {list(output.shape)} instead of "
                 f"int32 {list(wanted)}: the engine does not fit the bundle, rebuild it"
             )
+        # Some label is always probable; NaN, however it was cast, leaves a score of 0 or a sign.
+        if np.any((tokens != self._pad_id) & ((output[..., 0] & SCORE_ONE) == 0)) or np.any(output < 0):
+            raise RuntimeFault(f"the runner {self.runner.name} returned no probabilities (NaN or overflow)")
         # A copy, because a runner may use the same buffer for its next batch.
         return np.array(output, order="C")

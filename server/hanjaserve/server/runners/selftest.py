@@ -41,10 +41,26 @@ def check_runner(runner: Runner, bundle: Bundle) -> None:
     rows = [window.tokens for windows in encoded for window in windows]
     answers = _run(runner, rows, bundle)
     _check_invariance(runner, rows, answers, bundle)
+    check_sentences(runner, codec, bundle.labels().labels, sentences, encoded, answers)
+
+
+def check_sentences(
+    runner: Runner,
+    codec: Codec,
+    labels: Sequence[str],
+    sentences: Sequence[tuple[str, str]],
+    encoded: Sequence[Sequence[Window]],
+    answers: Sequence[Int32],
+) -> None:
+    """Compare the answers to all windows of sentences with what the sentences must become.
+
+    Raises:
+        RuntimeFault: Says which one is wrong.
+    """
     remaining = iter(answers)
     for (text, expected), windows in zip(sentences, encoded, strict=False):
         candidates = [next(remaining) for _ in windows]
-        _check_sentence(runner, codec, bundle, text, expected, windows, candidates)
+        _check_sentence(runner, codec, labels, text, expected, windows, candidates)
 
 
 def _run(runner: Runner, rows: Sequence[Int32], bundle: Bundle, length: int | None = None) -> list[Int32]:
@@ -86,11 +102,11 @@ def _check_invariance(
         ),
     ]
     for fault, pairs in tests:
-        if not all(_agree(one, other) for one, other in pairs):
+        if not all(agree(one, other) for one, other in pairs):
             raise RuntimeFault(f"self-test of {runner.name}: {fault}; the engine computes wrongly")
 
 
-def _agree(one: Int32, other: Int32) -> bool:
+def agree(one: Int32, other: Int32) -> bool:
     """Whether two answers to the same row are the same but for rounding."""
     same = unpack_labels(one[:, 0]) == unpack_labels(other[:, 0])
     near = np.abs(unpack_scores(one[:, 0]) - unpack_scores(other[:, 0])) < NEAR_TIE
@@ -108,14 +124,14 @@ def _margins(
 def _check_sentence(
     runner: Runner,
     codec: Codec,
-    bundle: Bundle,
+    labels: Sequence[str],
     text: str,
     expected: str,
     windows: Sequence[Window],
     candidates: Sequence[Int32],
 ) -> None:
     decoded = codec.decode(text, windows, candidates)
-    if not _can_be(decoded, text, expected, bundle.labels().labels):
+    if not _can_be(decoded, text, expected, labels):
         (got,) = codec.replace(text, decoded, decoded.converted, [(0, len(text))])
         raise RuntimeFault(
             f"self-test of {runner.name}: {text!r} became {got!r} instead of {expected!r}; the "

@@ -1,0 +1,177 @@
+"""What the server tells Prometheus, on a port of its own.
+
+Counters and histograms are told of what happens (`observer.Observer`); gauges are read when somebody
+asks. Labels take few values, all of them the server's own words: no text, token or address of a caller.
+
+Names follow https://prometheus.io/docs/practices/naming/. Every one of them stands here, and the
+dashboard in deploy/ may ask for no other.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from hanjaserve.server.errors import ConfigError
+from hanjaserve.server.timing import Timing
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+ENTRIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What holds right now.
+
+    Attributes:
+        ready: Whether calls are let in.
+        queued_entries: Entries that wait.
+        queued_tokens: Tokens that wait.
+        running_tokens: Tokens on the runners, padding included.
+        tokens_per_s: Measured rate; 0 before the first batch.
+        model: Name, revision and scheme of what serves, and the runner; None while loading.
+        skipped: Runners above it in the ladder that don't serve.
+    """
+
+    ready: bool = False
+    queued_entries: int = 0
+    queued_tokens: int = 0
+    running_tokens: int = 0
+    tokens_per_s: float = 0.0
+    model: tuple[str, str, str, str] | None = None
+    skipped: int = 0
+
+
+class Metrics:
+    """An observer that counts.
+
+    Args:
+        facts: Gives what holds right now; called by another thread.
+    """
+
+    def __init__(self, facts: Callable[[], Facts]) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.registry.register(_FactsCollector(facts))
+        self._requests = Counter(
+            "hanjaserve_requests", "Calls that have ended", ("method", "code"), registry=self.registry
+        )
+        self._in_progress = Gauge(
+            "hanjaserve_calls_in_progress",
+            "Calls under way; for LiveConvert, the live sessions",
+            ("method",),
+            registry=self.registry,
+        )
+        self._rejected = Counter(
+            "hanjaserve_rejected", "Calls refused or failed", ("reason",), registry=self.registry
+        )
+        self._runner_failures = Counter(
+            "hanjaserve_runner_failures", "Runners taken out of service", ("reason",), registry=self.registry
+        )
+        self._reloads = Counter(
+            "hanjaserve_reloads", "Attempts to serve another model", ("result",), registry=self.registry
+        )
+        self._request_seconds = self._histogram("request_seconds", "Calls, from headers to status", "method")
+        self._queue_seconds = self._histogram("queue_seconds", "Longest wait for a runner in a call")
+        self._run_seconds = self._histogram("run_seconds", "Batches on a runner")
+        self._batch_entries = Histogram(
+            "hanjaserve_batch_entries", "Entries of a batch", buckets=ENTRIES, registry=self.registry
+        )
+        self._tokens = Counter(
+            "hanjaserve_tokens", "Tokens computed, without padding", registry=self.registry
+        )
+        self._computed_tokens = Counter(
+            "hanjaserve_computed_tokens", "Tokens computed, padding included", registry=self.registry
+        )
+
+    def call_began(self, method: str) -> None:
+        """See `Observer`."""
+        self._in_progress.labels(method).inc()
+
+    def call_ended(self, method: str, code: str, seconds: float, timing: Timing | None) -> None:
+        """See `Observer`."""
+        self._in_progress.labels(method).dec()
+        self._requests.labels(method, code).inc()
+        self._request_seconds.labels(method).observe(seconds)
+        if timing is not None and timing.tokens:
+            self._queue_seconds.observe(timing.queue_us / 1e6)
+
+    def call_refused(self, reason: str) -> None:
+        """See `Observer`."""
+        self._rejected.labels(reason).inc()
+
+    def batch_ended(self, *, entries: int, tokens: int, computed_tokens: int, seconds: float) -> None:
+        """See `Observer`."""
+        self._run_seconds.observe(seconds)
+        self._batch_entries.observe(entries)
+        self._tokens.inc(tokens)
+        self._computed_tokens.inc(computed_tokens)
+
+    def runner_failed(self, reason: str) -> None:
+        """See `Observer`."""
+        self._runner_failures.labels(reason).inc()
+
+    def reloaded(self, *, ok: bool) -> None:
+        """See `Observer`."""
+        self._reloads.labels("ok" if ok else "failed").inc()
+
+    def _histogram(self, name: str, help_text: str, *labels: str) -> Histogram:
+        return Histogram(f"hanjaserve_{name}", help_text, labels, buckets=SECONDS, registry=self.registry)
+
+
+class _FactsCollector(Collector):
+    def __init__(self, facts: Callable[[], Facts]) -> None:
+        self._facts = facts
+
+    def collect(self) -> Iterator[Metric]:
+        facts = self._facts()
+        wait_s = facts.queued_tokens / facts.tokens_per_s if facts.tokens_per_s else 0.0
+        gauges: dict[str, tuple[str, float]] = {
+            "ready": ("Whether calls are let in", facts.ready),
+            "queued_entries": ("Entries that wait for a runner", facts.queued_entries),
+            "queued_tokens": ("Tokens that wait for a runner", facts.queued_tokens),
+            "queued_seconds": ("How long the queue takes at the measured rate", wait_s),
+            "running_tokens": ("Tokens on the runners, padding included", facts.running_tokens),
+            "tokens_per_second": ("Measured rate of the runners, padding included", facts.tokens_per_s),
+            "ladder_steps": ("Better runners that don't serve", facts.skipped),
+        }
+        for name, (help_text, value) in gauges.items():
+            yield GaugeMetricFamily(f"hanjaserve_{name}", help_text, value=float(value))
+        labels = ("model", "revision", "scheme", "runner")
+        info = GaugeMetricFamily("hanjaserve_model_info", "What serves; the value is 1", labels=labels)
+        if facts.model is not None:
+            info.add_metric(facts.model, 1.0)
+        yield info
+
+
+@contextmanager
+def exposed(metrics: Metrics, host: str, port: int) -> Iterator[None]:
+    """Answer `GET /metrics` while the block runs, in a thread of its own.
+
+    Raises:
+        ConfigError: The address can't be listened on.
+    """
+    try:
+        server, thread = start_http_server(port, host, metrics.registry)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot serve metrics on port {port} of {host} ({error.strerror}): choose another --metrics-port"
+        ) from None
+    assert isinstance(thread, threading.Thread)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,139 @@
+"""A model in service: a bundle with its runners, queue and converter, opened and closed together."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from hanjaserve.server.batcher import Batcher, Priority
+from hanjaserve.server.bundle import Bundle, Manifest
+from hanjaserve.server.codec import make_codec
+from hanjaserve.server.config import ServerConfig
+from hanjaserve.server.converter import Converter
+from hanjaserve.server.crew import Watch
+from hanjaserve.server.observer import Observer
+from hanjaserve.server.options import Options
+from hanjaserve.server.pool import Pool
+from hanjaserve.server.runners.base import Runner
+from hanjaserve.server.runners.ladder import RUNGS, Rung
+from hanjaserve.server.runners.question import Question
+from hanjaserve.server.runners.succession import Succession
+
+logger = logging.getLogger(__name__)
+
+EXAMPLE = "대한민국의 수도는 서울이다"
+
+
+class Model:
+    """One model. Make it with `open`; an async context manager closes it.
+
+    Attributes:
+        manifest: What the bundle says about itself.
+        converter: Converts with it.
+        pool: Its runners; `pool.dead` is set when none is left.
+        batcher: Its queue.
+        users: Calls of the converter that are under way, counted by `models.Models`.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        runner: Runner,
+        succession: Succession,
+        config: ServerConfig,
+        observer: Observer,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.manifest: Manifest = bundle.manifest
+        self.users = 0
+        self._succession = succession
+        self._on_change = on_change
+        self._stack = AsyncExitStack()
+        self.batcher = Batcher(
+            max_batch_tokens=config.max_batch_tokens, max_queue_tokens=config.max_queue_tokens
+        )
+        watch = Watch(
+            patience_s=config.runner_patience_s,
+            check=Question(bundle),
+            check_every_s=config.runner_check_s,
+            replace=self._next_runner,
+        )
+        self.pool = Pool(
+            [runner],
+            self.batcher,
+            pad_id=self.manifest.pad_id,
+            top_k=self.manifest.top_k,
+            observer=observer,
+            watch=watch,
+        )
+        self.converter = Converter(
+            bundle, make_codec(bundle), self.pool, max_text_code_points=config.max_text_code_points
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        config: ServerConfig,
+        observer: Observer,
+        *,
+        on_change: Callable[[], None],
+        rungs: tuple[Rung, ...] = RUNGS,
+    ) -> "Model":
+        """Open a bundle, check all of it, test a runner and warm it up. Takes seconds.
+
+        Args:
+            path: The bundle's folder.
+            config: How to serve.
+            observer: Is told about batches and failures.
+            on_change: Called when another runner computes.
+            rungs: The runners that there are.
+
+        Raises:
+            HanjaserveError: Why it can't serve.
+        """
+        bundle = await asyncio.to_thread(Bundle.open, path)
+        succession = Succession(bundle, config.runner, config.threads, rungs=rungs)
+        runner = await asyncio.to_thread(succession.first)
+        model = cls(bundle, runner, succession, config, observer, on_change)
+        await model._stack.enter_async_context(model.pool)
+        try:
+            await _warm_up(model.converter, config)
+        except BaseException:
+            await model.close()
+            raise
+        return model
+
+    @property
+    def runner(self) -> str:
+        """What computes at the moment."""
+        return ", ".join(self.pool.runner_names) or "none"
+
+    @property
+    def ladder(self) -> Sequence[str]:
+        """What was skipped or has failed, each with its reason."""
+        return self._succession.steps
+
+    async def close(self) -> None:
+        """Close the runners once they have done what they were given."""
+        await self._stack.aclose()
+
+    async def _next_runner(self) -> Runner:
+        try:
+            return await asyncio.to_thread(self._succession.next)
+        finally:
+            asyncio.get_running_loop().call_soon(self._on_change)
+
+
+async def _warm_up(converter: Converter, config: ServerConfig) -> None:
+    """Run one text and one full batch: allocates, and gives the batcher a first rate."""
+    options = Options()
+    await converter.convert(EXAMPLE, options, deadline=None, priority=Priority.INTERACTIVE)
+    started = time.monotonic()
+    texts = [EXAMPLE] * min(max(1, config.max_batch_tokens // 16), config.max_batch_items)
+    await converter.convert_batch(texts, options, deadline=None, priority=Priority.BULK)
+    seconds = time.monotonic() - started
+    fields = {"texts": len(texts), "texts_per_s": round(len(texts) / seconds)}
+    logger.info("warm", extra={"fields": fields})
