@@ -1,6 +1,7 @@
 """The vectorised path must equal the plain one, code point for code point and byte for byte."""
 
 from collections.abc import Sequence
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hanjaserve.server.assembly import Assembly
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import Codec, make_codec
 from hanjaserve.server.converter import Conversion
@@ -15,8 +17,9 @@ from hanjaserve.server.errors import HanjaserveError, RuntimeFault
 from hanjaserve.server.labels import KEEP, LabelTable
 from hanjaserve.server.messages import StreamMessages, batch_response
 from hanjaserve.server.options import Options
-from hanjaserve.server.segment import Assembly, arrays_of, jobs
+from hanjaserve.server.segment import Text, arrays_of, jobs
 from hanjaserve.server.shapes import SCORE_BITS, Int32
+from hanjaserve.server.words import Words
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 # Hangul, Hanja, jamo, ASCII, controls, beyond the BMP, a lone surrogate.
@@ -54,9 +57,9 @@ def plain_conversion(codec: Codec, table: LabelTable, text: str) -> str:
 
 
 def converted(codec: Codec, table: LabelTable, texts: Sequence[str], job_tokens: int) -> dict[int, str]:
-    assembly = Assembly(codec, table, PLAIN)
+    assembly = Assembly(codec, table, PLAIN, words=Words())
     results: dict[int, str] = {}
-    for job in jobs(codec, enumerate(texts), "modern", job_tokens):
+    for job in jobs(codec, starmap(Text, enumerate(texts)), PLAIN, job_tokens):
         outcomes = [candidates_for(array, len(table.labels)) for array in arrays_of(job)]
         for number, result in assembly.finish(job, outcomes):
             assert isinstance(result, Conversion)
@@ -87,12 +90,12 @@ def test_batched_conversion_equals_the_plain_one(
 def test_fault_of_one_text_leaves_the_others_as_they_are(codec: Codec, bundle: Bundle) -> None:
     table = bundle.labels()
     texts = ["대한민국", "수도", "서울이다"]
-    (job,) = jobs(codec, enumerate(texts), "modern")
+    (job,) = jobs(codec, starmap(Text, enumerate(texts)), PLAIN)
     outcomes: list[Int32 | HanjaserveError] = [
         candidates_for(array, len(table.labels)) for array in arrays_of(job)
     ]
     outcomes[1] = RuntimeFault("poisoned")
-    results = dict(Assembly(codec, table, PLAIN).finish(job, outcomes))
+    results = dict(Assembly(codec, table, PLAIN, words=Words()).finish(job, outcomes))
     assert results[1] is outcomes[1]
     for number in (0, 2):
         assert results[number] == Conversion(text=plain_conversion(codec, table, texts[number]))

@@ -144,12 +144,15 @@ async def test_options_deadline_and_priority_reach_the_converter() -> None:
 @pytest.mark.parametrize(
     ("options", "field", "words"),
     [
-        ({"rendering": 99}, "options.rendering", ["99", "0 to 4"]),
+        ({"rendering": 99}, "options.rendering", ["99", "0 to 5"]),
         ({"min_score": 1.5}, "options.min_score", ["1.5", "0 to 1"]),
         ({"min_score": -0.1}, "options.min_score", ["0 to 1"]),
         ({"min_score": float("nan")}, "options.min_score", ["nan"]),
         ({"min_score": float("inf")}, "options.min_score", ["inf"]),
         ({"max_alternatives": 9}, "options.max_alternatives", ["9", "0 to 8"]),
+        ({"character_set": 7}, "options.character_set", ["7", "0 to 3"]),
+        ({"characters": "首"}, "options.characters", ["1 Hanja", "use CUSTOM"]),
+        ({"with_kept": True}, "options.with_kept", ["with_spans"]),
         ({"style": "nope"}, "options.style", ["'nope'", "modern, scripture"]),
     ],
 )
@@ -365,6 +368,55 @@ async def test_cancelled_stream_cancels_its_conversions() -> None:
         await until(lambda: harness.gate.active == 0)
         with pytest.raises(asyncio.CancelledError):
             await reading
+
+
+# ---- glossaries
+
+
+def entries(**words: str) -> pb.Glossary:
+    return pb.Glossary(entries=[pb.GlossaryEntry(hangul=h, hanja=j, keep=not j) for h, j in words.items()])
+
+
+async def refused(call: Any) -> tuple[Code, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code(), caught.value.details() or ""
+
+
+async def test_glossaries_are_stored_and_used() -> None:
+    async with running() as harness:
+        stub = harness.stub
+        glossary = entries(김영희="金英姬", 의사="")
+        put = await stub.PutGlossary(pb.PutGlossaryRequest(id="names", glossary=glossary))
+        assert (put.info.id, put.info.entries, len(put.info.version)) == ("names", 2, 16)
+        got = await stub.GetGlossary(pb.GetGlossaryRequest(id="names"))
+        assert (got.info, got.glossary) == (put.info, glossary)
+        assert list((await stub.ListGlossaries(pb.ListGlossariesRequest())).glossaries) == [put.info]
+        reference = pb.GlossaryReference(id="names", version=put.info.version)
+        options = pb.ConvertOptions(glossary_reference=reference)
+        await stub.Convert(pb.ConvertRequest(text="a", options=options))
+        await outcomes(harness, [config(glossary=glossary), items("a")])
+        used = [call[0].glossary for call in harness.converter.calls]
+        assert [found.version for found in used if found] == [put.info.version] * 2
+        await stub.DeleteGlossary(pb.DeleteGlossaryRequest(id="names"))
+        code, words = await refused(stub.Convert(pb.ConvertRequest(text="a", options=options)))
+        assert (code, "no glossary 'names'" in words) == (Code.NOT_FOUND, True)
+
+
+async def test_glossaries_that_are_refused() -> None:
+    async with running() as harness:
+        stub = harness.stub
+        request = pb.PutGlossaryRequest(id="names", glossary=entries(김="金"), expected_version="0123")
+        assert (await refused(stub.PutGlossary(request)))[0] is Code.FAILED_PRECONDITION
+        request.expected_version = ""
+        await stub.PutGlossary(request)
+        stale = pb.ConvertOptions(glossary_reference=pb.GlossaryReference(id="names", version="0123"))
+        code, words = await refused(stub.Convert(pb.ConvertRequest(text="a", options=stale)))
+        assert (code, "not '0123'" in words) == (Code.FAILED_PRECONDITION, True)
+        bad = pb.ConvertOptions(glossary=entries(김="金朴"))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Convert(pb.ConvertRequest(text="a", options=bad))
+        assert violation(caught.value) == "options.glossary.entries[0].hanja"
 
 
 # ---- the gate

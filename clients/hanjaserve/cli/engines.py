@@ -34,10 +34,10 @@ from hanjaserve.client import (
 )
 
 if TYPE_CHECKING:
+    from hanjaserve.server.assembly import Conversion as LocalConversion
     from hanjaserve.server.errors import HanjaserveError
     from hanjaserve.server.local import LocalConverter
     from hanjaserve.server.options import Options
-    from hanjaserve.server.segment import Conversion as LocalConversion
 
 WARM_UP_S = 60.0
 

@@ -26,6 +26,7 @@ from hanjaserve.server.config import ServerConfig, add_arguments, from_namespace
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.exposure import check_exposure
 from hanjaserve.server.gate import Gate
+from hanjaserve.server.glossaries import Glossaries, GlossaryLimits
 from hanjaserve.server.guard import Guard
 from hanjaserve.server.listener import Listener
 from hanjaserve.server.metrics import Metrics, exposed
@@ -84,12 +85,13 @@ async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
     stop = stop_on_signals()
     gate = Gate(max_concurrent_rpcs=config.max_concurrent_rpcs)
     service = HanjaService(config, gate)
+    glossaries = _glossaries(config)
     metrics = Metrics(lambda: models.facts(ready=gate.ready)) if config.metrics_port else None
     observer: Observer = metrics or Blind()
 
     def describe() -> None:
         if models.current is not None:
-            service.use(_backend(models, models.current))
+            service.use(_backend(models, models.current, glossaries))
 
     async def reload() -> None:
         if await models.reload():
@@ -108,7 +110,7 @@ async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
         stack.enter_context(on_hangup(reload))
         await models.load()
         assert models.current is not None
-        backend = _backend(models, models.current)
+        backend = _backend(models, models.current, glossaries)
         service.go_live(backend)
         await listener.set_serving()
         print(banner(config, backend, listener.port), flush=True)
@@ -146,8 +148,9 @@ async def _kept_fresh(sources: Sequence[Renewable]) -> AsyncIterator[None]:
         task.cancel()
 
 
-def _backend(models: Models, model: Model) -> Backend:
+def _backend(models: Models, model: Model, glossaries: Glossaries) -> Backend:
     manifest = model.manifest
+    glossaries.readings = model.readings
     return Backend(
         converter=models,
         model=manifest.name,
@@ -156,7 +159,17 @@ def _backend(models: Models, model: Model) -> Backend:
         styles=tuple(manifest.styles),
         runner=model.runner,
         ladder=tuple(model.ladder),
+        glossaries=glossaries,
     )
+
+
+def _glossaries(config: ServerConfig) -> Glossaries:
+    limits = GlossaryLimits(
+        inline_entries=config.max_inline_glossary_entries,
+        entries=config.max_glossary_entries,
+        glossaries=config.max_glossaries,
+    )
+    return Glossaries(limits)
 
 
 async def _drain(config: ServerConfig, gate: Gate, listener: Listener) -> None:

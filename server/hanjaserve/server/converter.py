@@ -12,17 +12,20 @@ Not: threads (pool), sentences without a server (local), messages (service).
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Protocol
 
+from hanjaserve.server.assembly import Assembly, Conversion, Outcome
 from hanjaserve.server.batcher import Priority
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import Codec
 from hanjaserve.server.errors import HanjaserveError, Overloaded, TextTooLong
 from hanjaserve.server.local import LocalConverter
 from hanjaserve.server.options import Options
-from hanjaserve.server.segment import Assembly, Conversion, Job, Outcome, arrays_of, jobs
+from hanjaserve.server.segment import Job, Text, arrays_of, jobs
 from hanjaserve.server.shapes import Int32
+from hanjaserve.server.words import Words
 
 __all__ = ["Conversion", "Converter", "Engine", "LocalConverter", "Options", "TextConverter"]
 
@@ -68,11 +71,13 @@ class Converter:
         codec: Codec,
         engine: Engine,
         *,
+        words: Words | None = None,
         max_text_code_points: int = MAX_TEXT_CODE_POINTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._styles = bundle.manifest.styles
         self._labels = bundle.labels()
+        self._words = words or Words.open(bundle)
         self._codec = codec
         self._engine = engine
         self._max_text_code_points = max_text_code_points
@@ -104,6 +109,7 @@ class Converter:
         *,
         deadline: float | None = None,
         priority: Priority = Priority.BULK,
+        contexts: Sequence[int] = (),
     ) -> list[Conversion | HanjaserveError]:
         """Convert texts.
 
@@ -112,6 +118,8 @@ class Converter:
             options: How.
             deadline: When the caller gives up, on the clock of the engine (`time.monotonic`).
             priority: The class in which they wait.
+            contexts: How many code points at the beginning of each text are context, which the model
+                sees and the result leaves out; none if left out.
 
         Returns:
             For every text its conversion, or why there is none.
@@ -125,9 +133,10 @@ class Converter:
         options.validate(self._styles)
         results: dict[int, Conversion | HanjaserveError] = {}
         under_way: deque[tuple[Job, asyncio.Task[list[Outcome]]]] = deque()
-        assembly = Assembly(self._codec, self._labels, options)
+        assembly = Assembly(self._codec, self._labels, options, words=self._words)
+        admitted = self._admitted(texts, contexts or repeat(0), results)
         try:
-            for number, job in enumerate(jobs(self._codec, self._admitted(texts, results), options.style)):
+            for number, job in enumerate(jobs(self._codec, admitted, options)):
                 run = self._run(job, deadline, priority, patient=number > 0)
                 under_way.append((job, asyncio.create_task(run)))
                 # Let the task reach the queue before the next job is encoded.
@@ -145,11 +154,11 @@ class Converter:
         return [results[index] for index in range(len(texts))]
 
     def _admitted(
-        self, texts: Sequence[str], results: dict[int, Conversion | HanjaserveError]
-    ) -> Iterator[tuple[int, str]]:
+        self, texts: Sequence[str], contexts: Iterable[int], results: dict[int, Conversion | HanjaserveError]
+    ) -> Iterator[Text]:
         """Number the texts that are to be converted, and answer for the others."""
         limit = self._max_text_code_points
-        for index, text in enumerate(texts):
+        for index, (text, skip) in enumerate(zip(texts, contexts, strict=False)):
             if not text:
                 results[index] = Conversion(text="")
             elif len(text) > limit:
@@ -158,7 +167,7 @@ class Converter:
                     "parts, or start the server with a larger --max-text-code-points"
                 )
             else:
-                yield index, text
+                yield Text(index, text, skip)
 
     async def _run(
         self, job: Job, deadline: float | None, priority: Priority, *, patient: bool

@@ -12,6 +12,9 @@
     │   └── BadOption          names the field
     ├── Unauthenticated        no token, or one that is not known
     ├── Forbidden              the token lacks the right
+    ├── NotFound               what the request names is not there
+    ├── StateChanged           something has another version or revision than the request counts on
+    ├── LimitReached           something is full, and trying again does not help by itself
     ├── Overloaded             try again after a while
     ├── DeadlineExpired
     ├── Draining               the server is stopping or not ready
@@ -77,6 +80,18 @@ class Unauthenticated(HanjaserveError):
 
 class Forbidden(HanjaserveError):
     """The caller is known and may not do this."""
+
+
+class NotFound(HanjaserveError):
+    """What the request names is not there."""
+
+
+class StateChanged(HanjaserveError):
+    """Something has another version or revision than the request counts on."""
+
+
+class LimitReached(HanjaserveError):
+    """Something is full, and trying again does not help by itself."""
 
 
 class Overloaded(HanjaserveError):

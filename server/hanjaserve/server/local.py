@@ -9,14 +9,16 @@ from itertools import count
 from pathlib import Path
 from types import TracebackType
 
+from hanjaserve.server.assembly import Assembly, Conversion
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import Codec, make_codec
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.options import Options
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.runners.ladder import open_runner
-from hanjaserve.server.segment import Assembly, Conversion, arrays_of, jobs
+from hanjaserve.server.segment import Text, arrays_of, jobs
 from hanjaserve.server.shapes import Int32, pad, padded_length
+from hanjaserve.server.words import Words
 
 BATCH_TOKENS = 4096
 """Tokens of one batch, padding included."""
@@ -40,6 +42,7 @@ class LocalConverter:
         self.runner_name = runner.name
         self.skipped = tuple(skipped)
         self._labels = bundle.labels()
+        self._words = Words.open(bundle)
         self._codec = codec
         self._runner = runner
 
@@ -109,8 +112,8 @@ class LocalConverter:
         """
         options = options or Options()
         options.validate(self.bundle.manifest.styles)
-        assembly = Assembly(self._codec, self._labels, options)
-        for job in jobs(self._codec, zip(count(), texts), options.style):
+        assembly = Assembly(self._codec, self._labels, options, words=self._words)
+        for job in jobs(self._codec, map(Text, count(), texts), options):
             for _, result in assembly.finish(job, self._run(arrays_of(job))):
                 if isinstance(result, HanjaserveError):
                     raise result

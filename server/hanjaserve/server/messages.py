@@ -1,12 +1,20 @@
 """Between protocol messages and the converter's own values; nothing but translation and checks."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
 
+from hanjaserve.server.characters import CharacterSet, characters_of
 from hanjaserve.server.converter import Conversion
 from hanjaserve.server.errors import BadOption, HanjaserveError, InvalidText
+from hanjaserve.server.glossaries import Glossaries
+from hanjaserve.server.glossary import Glossary, GlossaryEntry
 from hanjaserve.server.options import DEFAULT_STYLE, Options, Rendering
+from hanjaserve.server.spans import Source
 from hanjaserve.server.status import status_of
 from hanjaserve.v1 import hanjaserve_pb2 as pb
+
+K = TypeVar("K", bound=int)
+T = TypeVar("T")
 
 RENDERINGS = {
     pb.RENDERING_UNSPECIFIED: Rendering.HANJA,
@@ -14,6 +22,19 @@ RENDERINGS = {
     pb.RENDERING_HANGUL_HANJA: Rendering.HANGUL_HANJA,
     pb.RENDERING_HANJA_HANGUL: Rendering.HANJA_HANGUL,
     pb.RENDERING_RUBY: Rendering.RUBY,
+    pb.RENDERING_HANGUL: Rendering.HANGUL,
+}
+CHARACTER_SETS = {
+    pb.CHARACTER_SET_UNSPECIFIED: CharacterSet.ALL,
+    pb.CHARACTER_SET_ALL: CharacterSet.ALL,
+    pb.CHARACTER_SET_EDUCATIONAL: CharacterSet.EDUCATIONAL,
+    pb.CHARACTER_SET_CUSTOM: CharacterSet.CUSTOM,
+}
+SOURCES = {
+    Source.MODEL: pb.SPAN_SOURCE_MODEL,
+    Source.GLOSSARY: pb.SPAN_SOURCE_GLOSSARY,
+    Source.READING: pb.SPAN_SOURCE_READING,
+    Source.KEPT: pb.SPAN_SOURCE_KEPT,
 }
 
 
@@ -23,35 +44,90 @@ def check_parsed(message: object) -> None:
         raise InvalidText("the message is not valid protobuf, or a text in it is not valid UTF-8: send UTF-8")
 
 
-def options_from(message: pb.ConvertOptions, styles: Collection[str]) -> Options:
+def options_from(
+    message: pb.ConvertOptions, styles: Collection[str], glossaries: Glossaries | None = None
+) -> Options:
     """Check the options of a call.
 
     Args:
         message: What the caller sent; unset fields mean the defaults.
         styles: The styles that the model knows.
+        glossaries: The stored ones; also checks the one that comes along.
 
     Raises:
         BadOption: Names the field, its value and what is allowed.
+        NotFound: There is no glossary of that id.
+        StateChanged: It has another version.
     """
-    if message.rendering not in RENDERINGS:
-        raise BadOption(
-            "options.rendering",
-            f"options.rendering is {message.rendering}: use a value of Rendering, "
-            f"{min(RENDERINGS)} to {max(RENDERINGS)}",
-        )
-    options = Options(
-        rendering=RENDERINGS[message.rendering],
-        min_score=message.min_score,
-        max_alternatives=message.max_alternatives,
-        first_occurrence_only=message.first_occurrence_only,
-        style=message.style or DEFAULT_STYLE,
-        with_spans=message.with_spans,
-    )
     try:
+        options = Options(
+            rendering=_one_of(RENDERINGS, "rendering", "Rendering", message.rendering),
+            min_score=message.min_score,
+            max_alternatives=message.max_alternatives,
+            first_occurrence_only=message.first_occurrence_only,
+            style=message.style or DEFAULT_STYLE,
+            with_spans=message.with_spans,
+            characters=characters_of(
+                _one_of(CHARACTER_SETS, "character_set", "CharacterSet", message.character_set),
+                message.characters,
+            ),
+            with_kept=message.with_kept,
+            read_hanja=message.read_hanja,
+            glossary=_glossary(message, glossaries or Glossaries()),
+        )
         options.validate(styles)
     except BadOption as error:
         raise BadOption(f"options.{error.field}", f"options.{error}") from None
     return options
+
+
+def _one_of(known: Mapping[K, T], field: str, enum: str, value: K) -> T:
+    if value not in known:
+        raise BadOption(field, f"{field} is {value}: use a value of {enum}, {min(known)} to {max(known)}")
+    return known[value]
+
+
+def _glossary(message: pb.ConvertOptions, glossaries: Glossaries) -> Glossary | None:
+    match message.WhichOneof("glossary_source"):
+        case "glossary":
+            return glossaries.inline(entries_from(message.glossary))
+        case "glossary_reference":
+            reference = message.glossary_reference
+            return glossaries.get(reference.id, reference.version)
+    return None
+
+
+def entries_from(message: pb.Glossary) -> list[GlossaryEntry]:
+    """The entries of a glossary, unchecked."""
+    return [
+        GlossaryEntry(
+            hangul=entry.hangul,
+            hanja=entry.hanja,
+            keep=entry.keep,
+            allow_any_reading=entry.allow_any_reading,
+        )
+        for entry in message.entries
+    ]
+
+
+def glossary_message(glossary: Glossary) -> pb.Glossary:
+    """A glossary as a message."""
+    return pb.Glossary(
+        entries=[
+            pb.GlossaryEntry(
+                hangul=entry.hangul,
+                hanja=entry.hanja,
+                keep=entry.keep,
+                allow_any_reading=entry.allow_any_reading,
+            )
+            for entry in glossary.entries
+        ]
+    )
+
+
+def glossary_info(name: str, glossary: Glossary) -> pb.GlossaryInfo:
+    """What a glossary is, without its entries."""
+    return pb.GlossaryInfo(id=name, version=glossary.version, entries=len(glossary))
 
 
 def convert_response(conversion: Conversion) -> pb.ConvertResponse:
@@ -114,7 +190,12 @@ def _fill(target: pb.Conversion, conversion: Conversion) -> None:
     target.text = conversion.text
     for span in conversion.spans:
         added = target.spans.add(
-            start=span.start, end=span.end, hangul=span.hangul, hanja=span.hanja, score=span.score
+            start=span.start,
+            end=span.end,
+            hangul=span.hangul,
+            hanja=span.hanja,
+            score=span.score,
+            source=SOURCES[span.source],
         )
         for other in span.alternatives:
             added.alternatives.add(hanja=other.hanja, score=other.score)

@@ -16,10 +16,12 @@ from hanjaserve.server.crew import Watch
 from hanjaserve.server.observer import Observer
 from hanjaserve.server.options import Options
 from hanjaserve.server.pool import Pool
+from hanjaserve.server.readings import READINGS, ReadingTable
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.runners.ladder import RUNGS, Rung
 from hanjaserve.server.runners.question import Question
 from hanjaserve.server.runners.succession import Succession
+from hanjaserve.server.words import Words
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class Model:
         converter: Converts with it.
         pool: Its runners; `pool.dead` is set when none is left.
         batcher: Its queue.
+        readings: Which Hanja are read like a syllable, if the bundle knows.
         users: Calls of the converter that are under way, counted by `models.Models`.
     """
 
@@ -45,8 +48,11 @@ class Model:
         config: ServerConfig,
         observer: Observer,
         on_change: Callable[[], None],
+        words: Words,
+        readings: ReadingTable | None,
     ) -> None:
         self.manifest: Manifest = bundle.manifest
+        self.readings = readings
         self.users = 0
         self._succession = succession
         self._on_change = on_change
@@ -69,7 +75,11 @@ class Model:
             watch=watch,
         )
         self.converter = Converter(
-            bundle, make_codec(bundle), self.pool, max_text_code_points=config.max_text_code_points
+            bundle,
+            make_codec(bundle),
+            self.pool,
+            words=words,
+            max_text_code_points=config.max_text_code_points,
         )
 
     @classmethod
@@ -97,7 +107,9 @@ class Model:
         bundle = await asyncio.to_thread(Bundle.open, path)
         succession = Succession(bundle, config.runner, config.threads, rungs=rungs)
         runner = await asyncio.to_thread(succession.first)
-        model = cls(bundle, runner, succession, config, observer, on_change)
+        words = await asyncio.to_thread(Words.open, bundle)
+        readings = ReadingTable.open(bundle) if bundle.has(READINGS) else None
+        model = cls(bundle, runner, succession, config, observer, on_change, words, readings)
         await model._stack.enter_async_context(model.pool)
         try:
             await _warm_up(model.converter, config)

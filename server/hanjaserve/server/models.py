@@ -88,10 +88,13 @@ class Models:
         *,
         deadline: float | None = None,
         priority: Priority = Priority.BULK,
+        contexts: Sequence[int] = (),
     ) -> list[Conversion | HanjaserveError]:
         """See `Converter.convert_batch`."""
         with self._in_use() as model:
-            return await model.converter.convert_batch(texts, options, deadline=deadline, priority=priority)
+            return await model.converter.convert_batch(
+                texts, options, deadline=deadline, priority=priority, contexts=contexts
+            )
 
     def facts(self, *, ready: bool) -> Facts:
         """What the metrics show; may be called from another thread."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hanjaserve.server.errors import BadOption
+from hanjaserve.server.glossary import Glossary
 
 DEFAULT_STYLE = "modern"
 MAX_ALTERNATIVES = 8
@@ -22,6 +23,8 @@ class Rendering(Enum):
     """首都(수도)"""
     RUBY = "ruby"
     """<ruby>首都<rp>(</rp><rt>수도</rt><rp>)</rp></ruby>, everything HTML-escaped"""
+    HANGUL = "hangul"
+    """수도, even where 首都 stands in the text"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,10 @@ class Options:
         first_occurrence_only: Convert a word only where it occurs first in the text.
         style: What kind of text it is, one of the bundle's styles.
         with_spans: Fill in `Conversion.spans`; without, a conversion is several times cheaper.
+        characters: The Hanja that may be written; None allows all. A word that needs another stays.
+        with_kept: Have spans for the text between the words as well.
+        read_hanja: Give Hanja in the text their reading, and render both; HANGUL implies it.
+        glossary: Words that are decided whatever the model says.
     """
 
     rendering: Rendering = Rendering.HANJA
@@ -43,6 +50,26 @@ class Options:
     first_occurrence_only: bool = False
     style: str = DEFAULT_STYLE
     with_spans: bool = True
+    characters: frozenset[str] | None = None
+    with_kept: bool = False
+    read_hanja: bool = False
+    glossary: Glossary | None = None
+
+    @property
+    def reads_hanja(self) -> bool:
+        """Whether Hanja in the text are given their reading."""
+        return self.read_hanja or self.rendering is Rendering.HANGUL
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing but the text with the model's Hanja is wanted."""
+        return (
+            self.rendering is Rendering.HANJA
+            and self.characters is None
+            and self.glossary is None
+            and not self.with_spans
+            and not self.first_occurrence_only
+        )
 
     def validate(self, styles: Collection[str]) -> None:
         """Check every value.
@@ -63,6 +90,8 @@ class Options:
                 "max_alternatives",
                 f"max_alternatives is {self.max_alternatives}: use 0 to {MAX_ALTERNATIVES}",
             )
+        if self.with_kept and not self.with_spans:
+            raise BadOption("with_kept", "with_kept is set without with_spans: set both")
         known = styles or (DEFAULT_STYLE,)
         if self.style not in known:
             raise BadOption(

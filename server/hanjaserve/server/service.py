@@ -6,7 +6,7 @@ and after the gate has closed, only GetServerInfo answers.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +15,8 @@ from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.converter import TextConverter
 from hanjaserve.server.errors import BatchTooLarge, Draining, TextTooLong
 from hanjaserve.server.gate import Gate
+from hanjaserve.server.glossaries import Glossaries
+from hanjaserve.server.glossary_service import GlossaryService
 from hanjaserve.server.messages import batch_response, check_parsed, convert_response, options_from
 from hanjaserve.server.streaming import StreamSession
 from hanjaserve.v1 import hanjaserve_pb2 as pb
@@ -35,9 +37,10 @@ class Backend:
     styles: tuple[str, ...]
     runner: str
     ladder: tuple[str, ...]
+    glossaries: Glossaries = field(default_factory=Glossaries)
 
 
-class HanjaService(HanjaServiceServicer):
+class HanjaService(GlossaryService, HanjaServiceServicer):
     """The service; `context` is a `grpc.aio.ServicerContext` throughout."""
 
     def __init__(self, config: ServerConfig, gate: Gate) -> None:
@@ -59,7 +62,7 @@ class HanjaService(HanjaServiceServicer):
         async with self._gate.call(context, "Convert") as call:
             backend = self._live()
             check_parsed(request)
-            options = options_from(request.options, backend.styles)
+            options = options_from(request.options, backend.styles, backend.glossaries)
             call.items = 1
             conversion = await backend.converter.convert(
                 request.text,
@@ -81,7 +84,7 @@ class HanjaService(HanjaServiceServicer):
                     f"the batch has {len(request.texts)} texts, the limit is "
                     f"{self._config.max_batch_items}: send several batches, or use StreamConvert"
                 )
-            options = options_from(request.options, backend.styles)
+            options = options_from(request.options, backend.styles, backend.glossaries)
             call.items = len(request.texts)
             outcomes = await backend.converter.convert_batch(
                 request.texts, options, deadline=call.deadline, priority=Priority.BULK
@@ -100,6 +103,7 @@ class HanjaService(HanjaServiceServicer):
                 backend.converter,
                 call,
                 styles=backend.styles,
+                glossaries=backend.glossaries,
                 max_batch_items=self._config.max_batch_items,
                 max_in_flight=self._config.max_stream_in_flight,
             )
@@ -117,6 +121,9 @@ class HanjaService(HanjaServiceServicer):
                 max_batch_items=config.max_batch_items,
                 max_message_bytes=config.max_message_bytes,
                 max_stream_in_flight=config.max_stream_in_flight,
+                max_inline_glossary_entries=config.max_inline_glossary_entries,
+                max_glossary_entries=config.max_glossary_entries,
+                max_glossaries=config.max_glossaries,
             ),
             ready=self._gate.ready,
         )
@@ -128,6 +135,9 @@ class HanjaService(HanjaServiceServicer):
             response.ladder.extend(backend.ladder)
             response.styles.extend(backend.styles)
         return response
+
+    def _glossaries(self) -> Glossaries:
+        return self._live().glossaries
 
     def _live(self) -> Backend:
         if self._backend is None:

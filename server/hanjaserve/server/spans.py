@@ -1,45 +1,52 @@
-"""Words: maximal runs of converted units, with a probability and other spellings.
+"""Words: converted units that belong together, with a probability and other spellings.
 
-A run ends where a unit is kept or where there is text between two units. Its probability is the
-product of its units'; its alternatives are the most probable other combinations of candidates.
+A run of converted units ends where a unit is kept or where there is text between two units; the
+dictionary cuts it into words. The probability of a word is the product of its units'.
 
-Not here: how a word is written into the text (rendering), and what a unit is (codec).
+Not here: how a word is written into the text (rendering), what a unit is (codec), and words that are
+decided without the model (marks).
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
+from hanjaserve.server.alternatives import Alternative, alternatives_of, losses_of
 from hanjaserve.server.codec.base import Decoded
 from hanjaserve.server.labels import KEEP, LabelTable
 from hanjaserve.server.options import Options
+from hanjaserve.server.words import Words
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alternative:
-    """Another spelling of a word and its probability."""
+class Source(Enum):
+    """Where a span comes from."""
 
-    hanja: str
-    score: float
+    MODEL = "model"
+    GLOSSARY = "glossary"
+    READING = "reading"
+    """Hanja of the input with their reading."""
+    KEPT = "kept"
+    """Text that stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A converted word.
+    """A converted word, or text that stays.
 
     Attributes:
         start: Where it begins in the input, in code points.
         end: Where it ends, exclusive.
-        hangul: What is there in the input.
-        hanja: What replaces it.
+        hangul: The word in Hangul; the input itself, unless `source` is READING.
+        hanja: The word in Hanja; empty if it is kept.
         score: Its probability.
         alternatives: Other spellings, best first.
+        source: Where it comes from.
     """
 
     start: int
@@ -48,11 +55,12 @@ class Span:
     hanja: str
     score: float
     alternatives: tuple[Alternative, ...] = ()
+    source: Source = Source.MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """Runs of converted units.
+    """Runs of converted units, or words in them.
 
     Attributes:
         first: int64 [runs], their first units.
@@ -65,128 +73,101 @@ class Runs:
     scores: Floats
 
 
-def find_runs(decoded: Decoded) -> Runs:
+def find_words(decoded: Decoded, labels: LabelTable, words: Words) -> Runs:
     """Find all words, whatever their probability."""
+    first, last = _runs(decoded)
+    if len(first) and words.words:
+        first, last = _split(decoded, labels, words, first, last)
+    if len(first) == 0:
+        return Runs(first=first, last=last, scores=np.zeros(0))
+    # A reduction goes on up to the next word; the kept units between them count as 1.
+    factors = np.where(decoded.converted, decoded.scores[:, 0], 1.0).astype(np.float64)
+    return Runs(first=first, last=last, scores=np.multiply.reduceat(factors, first))
+
+
+def _runs(decoded: Decoded) -> tuple[Ints, Ints]:
     converted = decoded.converted
     joined = converted[:-1] & converted[1:] & (decoded.end[:-1] == decoded.start[1:])
     begins, ends = converted.copy(), converted.copy()
     begins[1:] &= ~joined
     ends[:-1] &= ~joined
-    first = np.flatnonzero(begins)
-    if len(first) == 0:
-        return Runs(first=first, last=first, scores=np.zeros(0))
-    # A reduction goes on up to the next run; the kept units between them count as 1.
-    factors = np.where(converted, decoded.scores[:, 0], 1.0).astype(np.float64)
-    scores = np.multiply.reduceat(factors, first)
-    return Runs(first=first, last=np.flatnonzero(ends) + 1, scores=scores)
+    return np.flatnonzero(begins), np.flatnonzero(ends) + 1
 
 
-def chosen_units(decoded: Decoded, min_score: float) -> npt.NDArray[np.bool_]:
+def _split(decoded: Decoded, labels: LabelTable, words: Words, first: Ints, last: Ints) -> tuple[Ints, Ints]:
+    """Cut runs into words; only for the syllable scheme, where a label is one Hanja."""
+    points = labels.code_points[decoded.labels[:, 0]]
+    hanja = points.astype("<u4").tobytes().decode("utf-32-le")
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in zip(first.tolist(), last.tolist(), strict=True):
+        at = start
+        for length in words.split(hanja[start:end]):
+            starts.append(at)
+            at += length
+            ends.append(at)
+    return np.array(starts, dtype=np.int64), np.array(ends, dtype=np.int64)
+
+
+def chosen_units(
+    decoded: Decoded, labels: LabelTable, words: Words, min_score: float
+) -> npt.NDArray[np.bool_]:
     """Which units belong to a word with at least that probability: bool [units]."""
     if min_score <= 0:
         return decoded.converted
-    runs = find_runs(decoded)
-    enough = runs.scores >= min_score
+    found = find_words(decoded, labels, words)
+    enough = found.scores >= min_score
     steps = np.zeros(len(decoded.start) + 1, dtype=np.int32)
-    steps[runs.first[enough]] += 1
-    steps[runs.last[enough]] -= 1
+    steps[found.first[enough]] += 1
+    steps[found.last[enough]] -= 1
     return np.cumsum(steps[:-1]) > 0
 
 
+def without(decoded: Decoded, stretches: Sequence[tuple[int, int]]) -> Decoded:
+    """Keep every unit that touches one of the stretches [start, end) of the text."""
+    labels = decoded.labels.copy()
+    for start, end in stretches:
+        first = int(np.searchsorted(decoded.end, start, side="right"))
+        last = int(np.searchsorted(decoded.start, end, side="left"))
+        labels[first:last] = KEEP
+    return Decoded(start=decoded.start, end=decoded.end, labels=labels, scores=decoded.scores)
+
+
 def spans_from(
-    decoded: Decoded,
-    text: str,
-    labels: LabelTable,
-    options: Options,
-    *,
-    seen: set[tuple[str, str]] | None = None,
-) -> tuple[Span, ...]:
-    """Words of a text, as the options want them.
+    decoded: Decoded, text: str, labels: LabelTable, options: Options, *, words: Words | None = None
+) -> Iterator[Span]:
+    """Words of a text that the model converts, as the options want them.
 
     Args:
         decoded: Units of `text`.
         text: The input.
         labels: What labels stand for.
-        options: min_score, max_alternatives and first_occurrence_only are looked at.
-        seen: Words that have occurred before this text; those of this text are added to it.
+        options: min_score, max_alternatives and characters are looked at.
+        words: The dictionary; without one a word is a run.
 
     Example:
         Of 수도는 with the labels 首, 都, KEEP: one span, 0 to 2, 수도, 首都.
     """
-    return tuple(_spans(decoded, text, labels, options, set() if seen is None else seen))
-
-
-def _spans(
-    decoded: Decoded,
-    text: str,
-    labels: LabelTable,
-    options: Options,
-    seen: set[tuple[str, str]],
-) -> Iterator[Span]:
-    runs = find_runs(decoded)
-    spelling = labels.labels
+    found = find_words(decoded, labels, words or Words())
+    spelling, characters = labels.labels, options.characters
     best = decoded.labels[:, 0].tolist()
-    losses = _losses(decoded) if options.max_alternatives else None
-    starts, ends = decoded.start[runs.first].tolist(), decoded.end[runs.last - 1].tolist()
-    firsts, lasts, scores = runs.first.tolist(), runs.last.tolist(), runs.scores.tolist()
+    losses = losses_of(decoded) if options.max_alternatives else None
+    starts, ends = decoded.start[found.first].tolist(), decoded.end[found.last - 1].tolist()
+    firsts, lasts, scores = found.first.tolist(), found.last.tolist(), found.scores.tolist()
     for start, end, first, last, score in zip(starts, ends, firsts, lasts, scores, strict=True):
         if score < options.min_score:
             continue
-        hangul = text[start:end]
         hanja = "".join([spelling[label] for label in best[first:last]])
-        if options.first_occurrence_only:
-            if (hangul, hanja) in seen:
-                continue
-            seen.add((hangul, hanja))
+        if characters is not None and not characters.issuperset(hanja):
+            continue
         others: tuple[Alternative, ...] = ()
         if losses is not None:
-            others = _alternatives(
+            others = alternatives_of(
                 decoded.labels[first:last], losses[first:last], spelling, score,
                 options.max_alternatives,
             )  # fmt: skip
-        yield Span(start=start, end=end, hangul=hangul, hanja=hanja, score=score, alternatives=others)
-
-
-def _losses(decoded: Decoded) -> Floats:
-    """What taking another candidate costs: log of (best / other), infinite if there is none."""
-    scores = decoded.scores.astype(np.float64)
-    usable = (decoded.labels[:, 1:] != KEEP) & (scores[:, 1:] > 0) & (scores[:, :1] > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        losses = np.log(scores[:, :1]) - np.log(scores[:, 1:])
-    return np.where(usable, losses, np.inf)
-
-
-def _alternatives(
-    labels: npt.NDArray[np.int32],
-    losses: Floats,
-    spelling: tuple[str, ...],
-    score: float,
-    limit: int,
-) -> tuple[Alternative, ...]:
-    """The best other combinations of candidates of one word, int32 [units, k] and [units, k - 1].
-
-    A combination is a set of swaps, and costs the sum of their losses. The best `limit` of them need
-    no swap beyond the `limit` cheapest, since each swap by itself is a cheaper combination.
-    """
-    flat = losses.ravel()
-    slots = losses.shape[1]
-    combinations: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for swap in flat.argsort(kind="stable")[:limit].tolist():
-        loss = float(flat[swap])
-        if math.isinf(loss) or (len(combinations) > limit and loss >= combinations[-1][0]):
-            break
-        unit = swap // slots
-        more = [
-            (total + loss, (*swaps, swap))
-            for total, swaps in combinations
-            if unit not in [other // slots for other in swaps]
-        ]
-        combinations = sorted(combinations + more)[: limit + 1]
-    chosen = [spelling[label] for label in labels[:, 0].tolist()]
-    found = {"".join(chosen): 0.0}
-    for total, swaps in combinations[1:]:
-        letters = chosen.copy()
-        for swap in swaps:
-            letters[swap // slots] = spelling[labels[swap // slots, 1 + swap % slots]]
-        found.setdefault("".join(letters), score * math.exp(-total))
-    return tuple(Alternative(hanja=hanja, score=p) for hanja, p in list(found.items())[1:])
+            if characters is not None:
+                others = tuple(other for other in others if characters.issuperset(other.hanja))
+        yield Span(
+            start=start, end=end, hangul=text[start:end], hanja=hanja, score=score, alternatives=others
+        )

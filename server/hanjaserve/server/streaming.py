@@ -22,6 +22,7 @@ from hanjaserve.server.batcher import Priority
 from hanjaserve.server.converter import Conversion, TextConverter
 from hanjaserve.server.errors import BadOption, Draining, HanjaserveError, Overloaded
 from hanjaserve.server.gate import Call
+from hanjaserve.server.glossaries import Glossaries
 from hanjaserve.server.messages import StreamMessages, check_parsed, options_from
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
@@ -46,12 +47,14 @@ class StreamSession:
         call: Call,
         *,
         styles: Sequence[str],
+        glossaries: Glossaries,
         max_batch_items: int,
         max_in_flight: int,
     ) -> None:
         self._converter = converter
         self._call = call
         self._styles = styles
+        self._glossaries = glossaries
         self._max_batch_items = max_batch_items
         self._max_in_flight = max_in_flight
         self._options = options_from(pb.ConvertOptions(), styles)
@@ -152,7 +155,7 @@ class StreamSession:
             raise BadOption("message", "the message has neither config nor items: set one of them")
         if not first:
             raise BadOption("config", "config came after the first message: send it first, and once")
-        self._options = options_from(message.config.options, self._styles)
+        self._options = options_from(message.config.options, self._styles, self._glossaries)
 
     def _chunks(self, items: Sequence[pb.StreamItem]) -> Iterator[Sequence[pb.StreamItem]]:
         if len(items) > self._max_batch_items:
