@@ -13,9 +13,12 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from hanjaserve.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import ConfigError
 from hanjaserve.server.guard import Guard
+from hanjaserve.server.kserve import service as kserve
+from hanjaserve.server.kserve.service import InferenceService
 from hanjaserve.server.service import HanjaService
 from hanjaserve.server.tls import Certificates
 from hanjaserve.v1 import hanjaserve_pb2 as pb
@@ -48,8 +51,11 @@ class Listener:
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(interceptors=(guard,), options=_options(config))
         add_HanjaServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
+        add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            InferenceService(config, service), self._server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (SERVICE_NAME, kserve.SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
 
     async def __aenter__(self) -> "Listener":

@@ -60,7 +60,7 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
     async def Convert(self, request: pb.ConvertRequest, context: Any) -> pb.ConvertResponse:
         """Convert one text."""
         async with self._gate.call(context, "Convert") as call:
-            backend = self._live()
+            backend = self.live()
             check_parsed(request)
             options = options_from(request.options, backend.styles, backend.glossaries)
             call.items = 1
@@ -77,7 +77,7 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
     async def BatchConvert(self, request: pb.BatchConvertRequest, context: Any) -> pb.BatchConvertResponse:
         """Convert several texts; one result or status per text."""
         async with self._gate.call(context, "BatchConvert") as call:
-            backend = self._live()
+            backend = self.live()
             check_parsed(request)
             if len(request.texts) > self._config.max_batch_items:
                 raise BatchTooLarge(
@@ -98,7 +98,7 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
     ) -> AsyncIterator[pb.StreamConvertResponse]:
         """Convert items as they come; results in the same order."""
         async with self._gate.call(context, "StreamConvert") as call:
-            backend = self._live()
+            backend = self.live()
             session = StreamSession(
                 backend.converter,
                 call,
@@ -137,9 +137,19 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
         return response
 
     def _glossaries(self) -> Glossaries:
-        return self._live().glossaries
+        return self.live().glossaries
 
-    def _live(self) -> Backend:
+    @property
+    def gate(self) -> Gate:
+        """Which calls come in."""
+        return self._gate
+
+    def live(self) -> Backend:
+        """What converts.
+
+        Raises:
+            Draining: The model is still being loaded.
+        """
         if self._backend is None:
             raise Draining("the server is still loading its model: retry in a moment")
         return self._backend

@@ -1,0 +1,1 @@
+"""Stubs of KServe's open inference protocol, version 2; see inference.proto."""
