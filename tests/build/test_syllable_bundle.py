@@ -2,50 +2,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
-import torch
+from syllable_model import READINGS, tiny_model, tiny_tables
 
 from hanjaserve.build.checkpoint import load_checkpoint
-from hanjaserve.build.data.tables import Tables
 from hanjaserve.build.fp16 import value_types
-from hanjaserve.build.model.assemble import assemble
 from hanjaserve.build.publish import BundlePlan, publish
 from hanjaserve.build.reference import REFERENCE_SENTENCES
 from hanjaserve.build.train import save_tables
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.converter import LocalConverter
 
-READINGS = {
-    "수": "首水數",
-    "도": "都道圖",
-    "의": "意醫議",
-    "사": "思師事",
-    "회": "會",
-    "법": "法",
-    "원": "院",
-}
-WORDS = {"수도": ["首都", "水道"], "의사": ["醫師", "意思"], "회의": ["會議"], "법원": ["法院"]}
-
 
 @pytest.fixture(scope="module")
 def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    characters = sorted({char for sentence in REFERENCE_SENTENCES for char in sentence})
-    char_id = np.zeros(0x10000, np.int32)
-    char_id[[ord(char) for char in characters]] = np.arange(1, len(characters) + 1)
-    tables = Tables(
-        labels=["", *dict.fromkeys("".join(READINGS.values()))],
-        slots={s: {h: n for n, h in enumerate(found, 1)} for s, found in READINGS.items()},
-        spellings=WORDS,
-        char_id=char_id,
-        char_vocab_size=len(characters) + 1,
-    )
-    model = assemble(tables, 7, hidden_size=32, num_hidden_layers=2, label_size=16)
-    with torch.no_grad():
-        # Far from the ties of an untrained model, and dependent on context.
-        for weight in (model.hanja.weight, model.char.weight, model.query.weight):
-            weight.normal_(0.0, 0.7, generator=torch.Generator().manual_seed(3))
+    tables = tiny_tables()
+    model = tiny_model(tables)
     folder = tmp_path_factory.mktemp("syllable") / "checkpoint"
     model.save_pretrained(folder)
     save_tables(tables, folder)

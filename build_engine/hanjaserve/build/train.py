@@ -1,32 +1,28 @@
-"""Trains the syllable model: partial-label loss over allowed slots, AdamW, one-cycle learning rate.
+"""Trains the syllable model: partial-label loss, AdamW, one-cycle learning rate.
 
-The loss of a position is minus the log of the summed probability of its allowed slots, so "one of these
-three Hanja, but not Hangul" is a label like any other (Jin and Ghahramani 2002). The order of batches is a
-function of seed and epoch alone and a checkpoint holds the optimizer and the random state, so a run that is
-killed and resumed continues as if nothing had happened.
+The order of batches is a function of seed and epoch alone and a checkpoint holds the optimizer and the
+random state, so a run that is killed and resumed continues as if nothing had happened.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
-from hanjaserve.build.data import prepare as data
+from hanjaserve.build.data.batches import collate, orders
+from hanjaserve.build.data.corpus import Corpus
+from hanjaserve.build.data.prepare import Mix, make_vocabulary, prepare
 from hanjaserve.build.data.tables import Tables
 from hanjaserve.build.data.words import save_words
+from hanjaserve.build.loss import loss_of
 from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.model.assemble import assemble
 from hanjaserve.server.errors import BuildError
-from hanjaserve.server.words import WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,55 +38,6 @@ class TrainConfig:
     save_every: int = 200
 
 
-def loss_of(logits: Tensor, masks: Tensor) -> Tensor:
-    """Mean partial-label loss.
-
-    Args:
-        logits: float [b, t, c].
-        masks: int64 [b, t]; bit n allows slot n, 0 = position without a label.
-    """
-    bits = (masks[..., None] >> torch.arange(logits.shape[-1], device=masks.device)) & 1
-    log_p = torch.log_softmax(logits, dim=-1)
-    allowed = torch.logsumexp(log_p.masked_fill(bits == 0, -1e9), dim=-1)
-    # A position with KEEP as its only candidate teaches nothing and would only dilute the mean.
-    taught = (masks != 0) & (logits[..., 1] > -5000)
-    return -(allowed * taught).sum() / taught.sum().clamp(min=1)
-
-
-def batches(corpus: data.Corpus, epoch: int, config: TrainConfig) -> Iterator[NDArray[np.int64]]:
-    """Sentence numbers of each batch of an epoch: similar lengths together, batches shuffled."""
-    rng = np.random.default_rng((config.seed, epoch))
-    order = rng.permutation(len(corpus.starts) - 1)
-    lengths = np.diff(corpus.starts)
-    found = []
-    for chunk in np.array_split(order, max(1, len(order) // 8192)):
-        chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
-        first = 0
-        while first < len(chunk):
-            last = first + 1
-            while (
-                last < len(chunk)
-                and (last + 1 - first) * lengths[chunk[last]] <= config.batch_tokens
-            ):
-                last += 1
-            found.append(chunk[first:last])
-            first = last
-    rng.shuffle(found)
-    yield from found
-
-
-def collate(corpus: data.Corpus, numbers: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Padded tokens int64 [b, t] and masks int64 [b, t]."""
-    starts, stops = corpus.starts[numbers], corpus.starts[numbers + 1]
-    longest = int((stops - starts).max())
-    tokens = np.zeros((len(numbers), longest), np.int64)
-    masks = np.zeros((len(numbers), longest), np.int64)
-    for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-        tokens[row, : stop - start] = corpus.tokens[start:stop]
-        masks[row, : stop - start] = corpus.masks[start:stop]
-    return torch.from_numpy(tokens), torch.from_numpy(masks)
-
-
 def optimizer_of(model: HanjaTokenClassifier, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW; matrices decay, tables, biases and norms don't."""
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "encoder.layers" in n]
@@ -103,7 +50,7 @@ def optimizer_of(model: HanjaTokenClassifier, config: TrainConfig) -> torch.opti
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
-def train(model: HanjaTokenClassifier, corpus: data.Corpus, config: TrainConfig, folder: Path
+def train(model: HanjaTokenClassifier, corpus: Corpus, config: TrainConfig, folder: Path
           ) -> None:  # fmt: skip
     """Trains to `config.steps`, resuming from `folder`/state.pt when it is there."""
     optimizer = optimizer_of(model, config)
@@ -126,12 +73,12 @@ def train(model: HanjaTokenClassifier, corpus: data.Corpus, config: TrainConfig,
     progress = tqdm(total=config.steps, initial=step, unit="step", mininterval=10)
     average = 0.0
     while step < config.steps:
-        for number, rows in enumerate(batches(corpus, epoch, config)):
+        for number, rows in enumerate(orders(corpus, epoch, config.seed, config.batch_tokens)):
             if number < done:
                 continue
-            tokens, masks = collate(corpus, rows)
+            batch = collate(corpus, rows)
             optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(model(tokens)[0], masks)
+            loss = loss_of(model(batch.tokens)[0], batch)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -177,16 +124,18 @@ def save_tables(tables: Tables, folder: Path) -> None:
 
 
 DEFAULTS = TrainConfig()
+MIX = Mix()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `hanjaserve train`."""
     parser.add_argument("--out", type=Path, default=Path("checkpoints/default"))
-    parser.add_argument("--steps", type=int, default=DEFAULTS.steps)
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
-    parser.add_argument("--precedents", type=int, default=32_000, help="court sentences")
-    parser.add_argument("--statutes", type=int, default=12_000, help="statute sentences, each kind")
-    parser.add_argument("--reviews", type=int, default=45_000, help="film reviews")
+    parser.add_argument("--steps", type=int, default=DEFAULTS.steps, help="(default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="(default: %(default)s)")
+    for name in ("annotated", "precedents", "statutes", "reviews", "words"):
+        parser.add_argument(
+            f"--{name}", type=int, default=getattr(MIX, name), metavar="N", help="(default: %(default)s)"
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -194,23 +143,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.steps < 1:
         raise BuildError(f"--steps is {arguments.steps}: it must be at least 1")
     folder: Path = arguments.out
-    folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     cache = folder / "corpus.npz"
     if not cache.is_file():
-        tables, entries = data.make_tables()
-        save_tables(tables, folder)
-        corpus = data.prepare(tables, entries, precedents=arguments.precedents,
-                              statutes=arguments.statutes, reviews=arguments.reviews,
-                              seed=arguments.seed)  # fmt: skip
-        assemble(tables, arguments.seed).save_pretrained(folder / "untrained")
-        data.save(corpus, cache)
-    elif not (folder / WORDS).is_file():
-        # A folder of an earlier version; its tables are a function of the same sources.
-        save_words(data.make_tables()[0], folder)
+        vocabulary = make_vocabulary()
+        save_tables(vocabulary.tables, folder)
+        names = ("annotated", "precedents", "statutes", "reviews", "words")
+        mix = Mix(**{name: getattr(arguments, name) for name in names})
+        corpus = prepare(vocabulary, mix, arguments.seed)
+        assemble(vocabulary.tables, arguments.seed).save_pretrained(folder / "untrained")
+        corpus.save(cache)
     model = HanjaTokenClassifier.from_pretrained(folder / "untrained")
     config = TrainConfig(steps=arguments.steps, seed=arguments.seed)
-    train(model, data.load(cache), config, folder)
+    train(model, Corpus.load(cache), config, folder)
     save_checkpoint(model, folder)
     tqdm.write(f"trained {config.steps} steps in {time.monotonic() - started:.0f} s: {folder}")
     return 0

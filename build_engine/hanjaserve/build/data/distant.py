@@ -1,27 +1,48 @@
 """Distant labels: what a morphological analyser and a dictionary say about plain text.
 
-A label is a set of allowed slots, kept as a bit mask per syllable (bit 0 = KEEP, bit n = slot n of that
-syllable): one bit is a full label, several bits are "one of these" (an ambiguous noun is converted, only
-to what is open), zero bits mean "not known" and cost nothing. Rules, in this order:
-- particles, endings, native verb stems, pronouns, interjections: KEEP;
-- `X하` verbs with a one-syllable Sino-Korean stem (대하다, 위하다): from a table;
-- one-syllable affixes, counters and determiners: from a table, else unknown;
-- nouns and roots of 2+ syllables: their dictionary entries; without one KEEP (loan words, native words).
+Three kinds of label: a bit mask per syllable (bit 0 = KEEP, bit n = slot n; one bit is a full label,
+several mean "one of these", none "not known", which costs nothing), and an *ambiguous word*, which is
+converted as a whole to one of its spellings (the loss sums over them). Rules, in this order:
+- particles, endings, native verb stems, interjections: KEEP;
+- `X하` verbs with a one-syllable Sino-Korean stem (대하다, 위하다), pronouns, one-syllable affixes,
+  counters and determiners: from tables, else not known;
+- nouns, roots and adverbs of 2+ syllables: the spellings of their dictionary entry;
+- longer ones without an entry: a compound of entries and affixes (차별+점), else KEEP (loan words, names).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hanjaserve.build.data.korean import AFFIXES, HA_STEMS, NATIVE, SINO_ADVERBS
+from hanjaserve.build.data.korean import AFFIXES, HA_STEMS, LOANS, NATIVE, SINO_ADVERBS, SINO_PRONOUNS
 from hanjaserve.build.data.tables import Tables
 
 KEEP = np.uint32(1)
-NOUNS = frozenset({"NNG", "NNP", "XR", "MAG", "NNB", "NP", "MAJ"})
+NOUNS = frozenset({"NNG", "NNP", "XR", "MAG", "NNB", "MAJ"})
 KEPT = frozenset(
-    "JKS JKC JKG JKO JKB JKV JKQ JX JC EP EF EC ETN ETM VV VA VX VCP VCN IC XSV XSA XSM".split()
+    "JKS JKC JKG JKO JKB JKV JKQ JX JC EP EF EC ETN ETM VV VA VX VCP VCN IC XSV XSA XSM NP MM".split()
 )
+ADVERBS = frozenset({"MAG", "MAJ"})
+ADVERB_ENDINGS = ("히", "로", "이")
+MAX_PIECES = 3
+
+Morpheme = tuple[str, str, int, int]
+"""Form, tag (Sejong corpus), start, length; offsets in code points."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Labels:
+    """Labels of a text.
+
+    Attributes:
+        masks: uint32 [characters].
+        words: (start, word) of each ambiguous word; its masks are 0.
+    """
+
+    masks: NDArray[np.uint32]
+    words: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Labeller:
@@ -29,72 +50,124 @@ class Labeller:
 
     Args:
         tables: slots of every syllable.
-        entries: dictionary for labels, hangul to its spellings (any order).
+        entries: spellings of the words of the dictionary, such as Tables can spell.
     """
 
     def __init__(self, tables: Tables, entries: Mapping[str, Sequence[str]]) -> None:
         self._slots = tables.slots
         self._entries = entries
 
-    def label(self, text: str, morphemes: Sequence[tuple[str, str, int, int]]) -> NDArray[np.uint32]:
-        """Masks uint32 [len(text)] for morphemes (form, tag, start, length)."""
-        masks = np.zeros(len(text), np.uint32)
+    def label(self, text: str, morphemes: Sequence[Morpheme]) -> Labels:
+        """Labels of a text that was analysed."""
+        labels = Labels(masks=np.zeros(len(text), np.uint32))
         for form, tag, start, length in morphemes:
             tag = tag.partition("-")[0]
             surface = text[start : start + length]
             if tag in ("VV", "VA") and len(form) == 2 and form[1] == "하" and form[0] in HA_STEMS:
-                self._spell(masks, start, surface[:1], [HA_STEMS[form[0]]])
-                masks[start + 1 : start + length] = KEEP
-            elif tag in KEPT:
-                masks[start : start + length] |= KEEP
-            elif surface == form:
-                self._label_word(masks, start, surface, tag)
-        return masks
+                self._one_of(labels, start, surface[:1], HA_STEMS[form[0]])
+                labels.masks[start + 1 : start + length] = KEEP
+            elif surface != form:
+                # A contraction, in parts of which nobody knows which syllable is whose.
+                if tag in KEPT:
+                    labels.masks[start : start + length] |= KEEP
+            elif not self._from_tables(labels, start, surface, tag) and tag in NOUNS:
+                self._noun(labels, start, surface, tag)
+        return labels
 
-    def _label_word(self, masks: NDArray[np.uint32], start: int, word: str, tag: str) -> None:
-        if word in NATIVE:
-            masks[start : start + len(word)] = KEEP
-        elif len(word) == 1:
-            options = AFFIXES.get((word, tag))
-            if options == "":
-                masks[start] = KEEP
-            elif options:
-                self._spell(masks, start, word, list(options))
-        elif tag == "NP":
-            masks[start : start + len(word)] = KEEP
-        elif tag in NOUNS and (spellings := self._entries.get(word)):
-            self._spell(masks, start, word, spellings)
-        elif tag in ("MAG", "MAJ") and word[0] in SINO_ADVERBS and word[1:] in ("히", "이", "로"):
-            self._spell(masks, start, word[:1], [SINO_ADVERBS[word[0]]])
-            masks[start + 1 : start + len(word)] = KEEP
-        elif tag in ("MAG", "MAJ") and word.endswith("히") and word[:-1] in self._entries:
-            self._spell(masks, start, word[:-1], self._entries[word[:-1]])
-            masks[start + len(word) - 1] = KEEP
-        elif tag in ("NNG", "MAG", "MAJ", "XR") and not self._splits(word):
-            masks[start : start + len(word)] = KEEP
+    def _from_tables(self, labels: Labels, start: int, word: str, tag: str) -> bool:
+        """Label what the hand-made tables or the tag alone decide; False if they don't."""
+        if word in NATIVE or word in LOANS:
+            labels.masks[start : start + len(word)] = KEEP
+        elif tag == "NP" and word in SINO_PRONOUNS:
+            self._exactly(labels, start, word, SINO_PRONOUNS[word])
+        elif len(word) == 1 and (word, tag) in AFFIXES:
+            self._one_of(labels, start, word, AFFIXES[word, tag])
+        elif tag in KEPT and (tag != "MM" or len(word) > 1):
+            labels.masks[start : start + len(word)] |= KEEP
+        elif tag in ADVERBS and word[0] in SINO_ADVERBS and word[1:] in ADVERB_ENDINGS:
+            self._one_of(labels, start, word[:1], SINO_ADVERBS[word[0]])
+            labels.masks[start + 1 : start + len(word)] = KEEP
+        else:
+            return len(word) == 1
+        return True
 
-    def _splits(self, word: str) -> bool:
-        """True when a longer word may be a compound of dictionary words: then it is left open."""
-        return len(word) > 2 and (word[:2] in self._entries or word[-2:] in self._entries)
+    def _noun(self, labels: Labels, start: int, word: str, tag: str) -> None:
+        """Label a noun, root or adverb of two or more syllables by the dictionary."""
+        if word in self._entries:
+            self._spell(labels, start, word)
+        elif tag in ADVERBS and word.endswith(ADVERB_ENDINGS) and word[:-1] in self._entries:
+            self._spell(labels, start, word[:-1])
+            labels.masks[start + len(word) - 1] = KEEP
+        elif pieces := self._pieces(word):
+            for piece, kind in pieces:
+                if kind:
+                    self._one_of(labels, start, piece, AFFIXES[piece, kind])
+                else:
+                    self._spell(labels, start, piece)
+                start += len(piece)
+        else:
+            labels.masks[start : start + len(word)] = KEEP
 
-    def _spell(
-        self, masks: NDArray[np.uint32], start: int, word: str, options: Sequence[str]
-    ) -> None:
-        for at, syllable in enumerate(word):
-            slots = self._slots.get(syllable, {})
-            bits = 0
-            for spelling in options:
-                hanja = spelling[at]
-                bits |= 1 << (0 if hanja == syllable else slots[hanja]) if (
-                    hanja == syllable or hanja in slots
-                ) else 0
-            masks[start + at] = bits
+    def _pieces(self, word: str) -> list[tuple[str, str]] | None:
+        """Dictionary words with an affix at either end: (piece, tag of the affix or "").
+
+        Example:
+            차별점 is 차별 and the suffix 점; 이미지 is nothing, as 이미 is native.
+        """
+        found = []
+        for prefix in self._affixes(word[:1], "XPN"):
+            for suffix in self._affixes(word[-1:], "XSN"):
+                middle = self._words(word[len(prefix) : len(word) - len(suffix)])
+                if middle is not None:
+                    parts = [(prefix, "XPN"), *((part, "") for part in middle), (suffix, "XSN")]
+                    found.append([part for part in parts if part[0]])
+        shortest = min(found, key=len, default=None)
+        return shortest if shortest and len(shortest) <= MAX_PIECES else None
+
+    @staticmethod
+    def _affixes(syllable: str, tag: str) -> tuple[str, ...]:
+        """Nothing, and the syllable if it is a Sino-Korean affix."""
+        return ("", syllable) if AFFIXES.get((syllable, tag)) else ("",)
+
+    def _words(self, text: str) -> list[str] | None:
+        """The fewest dictionary words of two or more syllables that make up a text, or None."""
+        if self._is_entry(text):
+            return [text]
+        heads = [cut for cut in range(2, len(text) - 1) if self._is_entry(text[:cut])]
+        found = [[text[:cut], *tail] for cut in heads if (tail := self._words(text[cut:]))]
+        return min(found, key=len, default=None)
+
+    def _is_entry(self, word: str) -> bool:
+        return word in self._entries and word not in NATIVE and word not in LOANS
+
+    def _spell(self, labels: Labels, start: int, word: str) -> None:
+        spellings = self._entries[word]
+        if len(spellings) > 1:
+            labels.words.append((start, word))
+        else:
+            self._exactly(labels, start, word, spellings[0])
+
+    def _exactly(self, labels: Labels, start: int, word: str, spelling: str) -> None:
+        for at, (syllable, hanja) in enumerate(zip(word, spelling, strict=True), start):
+            labels.masks[at] = self._bit(syllable, hanja)
+
+    def _one_of(self, labels: Labels, at: int, syllable: str, options: str) -> None:
+        """One syllable becomes one of the Hanja; "" keeps it."""
+        bits = [self._bit(syllable, hanja) for hanja in options or syllable]
+        labels.masks[at] = np.bitwise_or.reduce(np.array(bits, np.uint32))
+
+    def _bit(self, syllable: str, hanja: str) -> int:
+        """The bit of a Hanja; 0 if the syllable has no slot for it."""
+        if hanja == syllable:
+            return 1
+        slot = self._slots.get(syllable, {}).get(hanja)
+        return 1 << slot if slot else 0
 
 
-def full_labels(hangul: str, mixed: str, tables: Tables) -> NDArray[np.uint32]:
-    """Masks of a sentence given in both scripts: every syllable has its one label."""
+def full_labels(hangul: str, mixed: str, tables: Tables) -> Labels:
+    """Labels of a sentence given in both scripts: every syllable has its one label."""
     masks = np.zeros(len(hangul), np.uint32)
     for at, (syllable, hanja) in enumerate(zip(hangul, mixed, strict=True)):
         slot = 0 if syllable == hanja else tables.slots.get(syllable, {}).get(hanja, -1)
         masks[at] = 1 << slot if slot >= 0 else 0
-    return masks
+    return Labels(masks=masks)

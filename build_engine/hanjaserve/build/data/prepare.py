@@ -1,152 +1,217 @@
-"""Training text to arrays: code points and label masks of every sentence, cached in one .npz file."""
+"""The training corpus: every source with its labels, without a sentence of the evaluation files.
+
+Bible                 both scripts: every syllable has its label
+statutes, mixed       Hanja gives the reading; what is left in Hangul is not known
+statutes, annotated   distant labels, and the Hanja that the text itself gives in parentheses
+plain text            distant labels, a part of it cut to fragments as short as a button's text
+dictionary            words by themselves
+"""
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hanjaserve.build.data import sources
-from hanjaserve.build.data.distant import Labeller, full_labels
+from hanjaserve.build.data.corpus import LONGEST_WORD, Corpus, Sentence, join
+from hanjaserve.build.data.distant import Labeller, Labels, Morpheme, full_labels
+from hanjaserve.build.data.spellings import Weights, dictionary, modern
 from hanjaserve.build.data.tables import Tables, build_tables
 
-MODERN, SCRIPTURE, STATUTE = 1, 2, 3
-Sentence = tuple[int, str, NDArray[np.uint32]]
+MODERN, SCRIPTURE = 1, 2
+LONGEST = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Corpus:
-    """Sentences laid end to end.
+class Mix:
+    """How much of every source, in sentences; the defaults made the bundled model.
 
     Attributes:
-        tokens: int32 [total] code points; each sentence begins with its style.
-        masks: uint32 [total] allowed slots, 0 = unknown.
-        starts: int64 [sentences + 1].
+        scripture_passes: how often every verse stands in the corpus.
+        fragments: share of the plain sentences of which only a few words are taken.
     """
 
-    tokens: NDArray[np.int32]
-    masks: NDArray[np.uint32]
-    starts: NDArray[np.int64]
+    scripture_passes: int = 4
+    annotated: int = 40_000
+    precedents: int = 70_000
+    statutes: int = 30_000
+    reviews: int = 120_000
+    words: int = 60_000
+    fragments: float = 0.35
 
-    @classmethod
-    def of(cls, sentences: Iterable[Sentence], longest: int = 160) -> "Corpus":
-        """Joins sentences; longer ones are cut at `longest` characters."""
-        tokens, masks, lengths = [], [], []
-        for style, text, mask in sentences:
-            points = np.frombuffer(text[:longest].encode("utf-32-le"), np.int32)
-            clean = np.where(points < 0x20, 0x20, np.minimum(points, 0xFFFF))
-            tokens.append(np.concatenate([[style], clean]).astype(np.int32))
-            masks.append(np.concatenate([[0], mask[:longest]]).astype(np.uint32))
-            lengths.append(len(tokens[-1]))
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return cls(tokens=np.concatenate(tokens), masks=np.concatenate(masks), starts=starts)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What text is turned into numbers with.
+
+    Attributes:
+        tables: of the model.
+        weights: words that distant labels know -> spellings that `tables` can spell, best first.
+    """
+
+    tables: Tables
+    weights: dict[str, Weights]
 
 
 def evaluation_keys() -> set[str]:
     """Texts that must never be trained on, without white space."""
-    keys = {_key(row[0]) for row in sources.rows("localisation_dev.tsv", 2)}
-    keys |= {_key(text) for text, _ in sources.annotated("precedents_annotated_dev.txt")}
+    keys = {key(row[0]) for row in sources.rows("localisation_dev.tsv", 2)}
+    keys |= {key(text) for text, _ in sources.annotated("precedents_annotated_dev.txt")}
     for split in ("test", "dev"):
-        keys |= {_key(hangul) for hangul, _ in sources.bible(split)}
+        keys |= {key(hangul) for hangul, _ in sources.bible(split)}
     return keys
 
 
-def _key(text: str) -> str:
+def key(text: str) -> str:
+    """What two texts are compared by."""
     return "".join(text.split())
 
 
-def make_tables() -> tuple[Tables, dict[str, list[str]]]:
-    """The model's tables, and the dictionary that labels come from (hangul -> spellings)."""
+def make_vocabulary() -> Vocabulary:
+    """Tables and dictionary; takes half a minute."""
     counted: Counter[tuple[str, str]] = Counter()
-    words: Counter[tuple[str, str]] = Counter()
     characters: Counter[str] = Counter()
     for hangul, mixed in sources.bible("train"):
         characters.update(hangul)
         counted.update((h, m) for h, m in zip(hangul, mixed, strict=True) if h != m)
-        words.update(_runs(hangul, mixed))
     for text, notes in sources.annotated("statutes_annotated.txt"):
         characters.update(text)
         for start, hanja in notes:
-            words[text[start : start + len(hanja)], hanja] += 1
+            counted.update(zip(text[start : start + len(hanja)], hanja, strict=True))
     for name in ("reviews_plain.txt", "precedents_plain.txt"):
         for line in islice(sources.lines(name), 60_000):
             characters.update(line)
-    entries: dict[str, list[str]] = defaultdict(list)
-    for row in sources.rows("stdict_words.tsv", 2):
-        if len(row[0]) == len(row[1]):
-            entries[row[0]].append(row[1])
-    lexicon = list(sources.lexicon())
-    for hangul, hanja in lexicon:
-        if len(hangul) > 1 and hangul not in entries:
-            entries[hangul].append(hanja)
-    return build_tables(lexicon, counted, words, characters), dict(entries)
+    shipped, found = dictionary()
+    tables = build_tables(shipped, counted, characters)
+    weights = {word: _spellable(tables, word, spellings) for word, spellings in found.items()}
+    return Vocabulary(tables=tables, weights={word: w for word, w in weights.items() if w})
 
 
-def _runs(hangul: str, mixed: str) -> Iterator[tuple[str, str]]:
-    start = None
-    for at in range(len(hangul) + 1):
-        converted = at < len(hangul) and hangul[at] != mixed[at]
-        if converted and start is None:
-            start = at
-        elif not converted and start is not None:
-            yield hangul[start:at], mixed[start:at]
-            start = None
+def _spellable(tables: Tables, word: str, spellings: Weights) -> Weights:
+    if not 2 <= len(word) <= LONGEST_WORD:
+        return {}
+    return {hanja: weight for hanja, weight in spellings.items() if tables.can_spell(word, hanja)}
 
 
-def prepare(tables: Tables, entries: dict[str, list[str]], *, precedents: int, statutes: int,
-            reviews: int, seed: int = 42) -> Corpus:  # fmt: skip
-    """The training corpus: Bible in full, statutes with annotations, plain text with distant labels."""
-    from kiwipiepy import Kiwi
-
-    kiwi = Kiwi(num_workers=2)
-    labeller = Labeller(tables, entries)
-    banned = evaluation_keys()
-
-    def distant(style: int, texts: Iterable[str], notes: Iterable[list[tuple[int, str]]] | None = None
-                ) -> Iterator[Sentence]:  # fmt: skip
-        kept = [text for text in texts] if notes is None else list(texts)
-        extra = iter(notes) if notes is not None else None
-        for text, tokens in zip(kept, kiwi.tokenize(iter(kept)), strict=True):
-            mask = labeller.label(text, [(t.form, t.tag, t.start, t.len) for t in tokens])
-            for start, hanja in next(extra) if extra is not None else ():
-                for at, char in enumerate(hanja, start):
-                    slot = tables.slots.get(text[at], {}).get(char)
-                    mask[at] = 1 << slot if slot else mask[at]
-            yield style, text, mask
-
-    def plain(name: str, count: int) -> list[str]:
-        wanted = (t for t in sources.lines(name) if len(t) > 5 and _key(t) not in banned)
-        return list(islice(wanted, count))
-
-    sentences: list[Sentence] = []
-    for hangul, mixed in sources.bible("train"):
-        if _key(hangul) not in banned:
-            sentences.append((SCRIPTURE, hangul, full_labels(hangul, mixed, tables)))
-    pairs = [p for p in sources.annotated("statutes_annotated.txt") if _key(p[0]) not in banned]
-    random.Random(seed).shuffle(pairs)
-    pairs = pairs[:statutes]
-    sentences += distant(MODERN, [t for t, _ in pairs], [n for _, n in pairs])
-    sentences += distant(MODERN, plain("precedents_plain.txt", precedents))
-    sentences += distant(MODERN, plain("statutes_plain.txt", statutes))
-    sentences += distant(MODERN, plain("reviews_plain.txt", reviews))
-    for hangul in islice(entries, 0, None, 4):
-        sentences.append((MODERN, hangul, labeller.label(hangul, [(hangul, "NNG", 0, len(hangul))])))
+def prepare(vocabulary: Vocabulary, mix: Mix, seed: int = 42) -> Corpus:
+    """Reads, analyses and labels everything; takes some minutes."""
+    sentences = list(_sentences(vocabulary, mix, random.Random(seed)))
     random.Random(seed).shuffle(sentences)
-    return Corpus.of(sentences)
+    return join(sentences, vocabulary.tables, vocabulary.weights, LONGEST)
 
 
-def save(corpus: Corpus, path: Path) -> None:
-    """Writes the cache through a temporary name, so that a kill leaves no half file."""
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, tokens=corpus.tokens, masks=corpus.masks, starts=corpus.starts)
-    temporary.replace(path)
+def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Iterator[Sentence]:
+    tables = vocabulary.tables
+    banned = evaluation_keys()
+    analyst = _Analyst(vocabulary)
+    for hangul, mixed in sources.bible("train"):
+        if key(hangul) not in banned:
+            verse = Sentence(style=SCRIPTURE, text=hangul, labels=full_labels(hangul, mixed, tables))
+            yield from [verse] * mix.scripture_passes
+    for hangul, mixed in _mixed_statutes():
+        if key(hangul) not in banned:
+            yield Sentence(style=MODERN, text=hangul, labels=_given(hangul, mixed, tables))
+    pairs = [pair for pair in sources.annotated("statutes_annotated.txt") if key(pair[0]) not in banned]
+    pairs = chance.sample(pairs, min(mix.annotated, len(pairs)))
+    yield from analyst.annotated(pairs, chance)
+    for name, count in (
+        ("precedents_plain.txt", mix.precedents),
+        ("statutes_plain.txt", mix.statutes),
+        ("reviews_plain.txt", mix.reviews),
+    ):
+        wanted = (line for line in sources.lines(name) if len(line) > 5 and key(line) not in banned)
+        yield from analyst.plain(islice(wanted, count), mix.fragments, chance)
+    words = sorted(vocabulary.weights)
+    for word in chance.sample(words, min(mix.words, len(words))):
+        labels = analyst.labeller.label(word, [(word, "NNG", 0, len(word))])
+        yield Sentence(style=MODERN, text=word, labels=labels)
 
 
-def load(path: Path) -> Corpus:
-    """Reads what `save` wrote."""
-    with np.load(path) as arrays:
-        return Corpus(tokens=arrays["tokens"], masks=arrays["masks"], starts=arrays["starts"])
+class _Analyst:
+    """Analyses and labels plain text."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        from kiwipiepy import Kiwi
+
+        self._kiwi = Kiwi(num_workers=1)
+        self._tables = vocabulary.tables
+        entries = {word: list(spellings) for word, spellings in vocabulary.weights.items()}
+        self.labeller = Labeller(vocabulary.tables, entries)
+
+    def analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[Morpheme]]]:
+        """Texts with their morphemes."""
+        kept = list(texts)
+        for text, tokens in zip(kept, self._kiwi.tokenize(iter(kept)), strict=True):
+            yield text, [(t.form, t.tag, t.start, t.len) for t in tokens]
+
+    def plain(self, texts: Iterable[str], fragments: float, chance: random.Random) -> Iterator[Sentence]:
+        """Sentences with distant labels."""
+        for text, morphemes in self.analysed(texts):
+            labels = self.labeller.label(text, morphemes)
+            start, stop = 0, len(text)
+            if chance.random() < fragments:
+                start, stop = _fragment(text, morphemes, chance)
+            yield _cut(text, labels, start, stop)
+
+    def annotated(
+        self, pairs: list[tuple[str, list[tuple[int, str]]]], chance: random.Random
+    ) -> Iterator[Sentence]:
+        """Sentences with distant labels and the Hanja that the text itself gives."""
+        analysed = self.analysed(text for text, _ in pairs)
+        for (text, morphemes), (_, notes) in zip(analysed, pairs, strict=True):
+            labels = self.labeller.label(text, morphemes)
+            for start, hanja in notes:
+                _annotate(labels, text, start, hanja, self._tables)
+            at = chance.choice(notes)[0]
+            start = 0 if len(text) <= LONGEST else max(0, text.rfind(" ", 0, max(1, at - LONGEST // 2)) + 1)
+            yield _cut(text, labels, start, start + LONGEST)
+
+
+def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables) -> None:
+    stop = start + len(hanja)
+    slots = [tables.slots.get(h, {}).get(j) for h, j in zip(text[start:stop], modern(hanja), strict=True)]
+    # A word that the note covers in part is not known any more.
+    labels.words = [(at, word) for at, word in labels.words if at + len(word) <= start or at >= stop]
+    for at, slot in enumerate(slots, start):
+        labels.masks[at] = 1 << slot if slot else 0
+
+
+def _cut(text: str, labels: Labels, start: int, stop: int) -> Sentence:
+    words = [(at - start, word) for at, word in labels.words if start <= at and at + len(word) <= stop]
+    part = Labels(masks=labels.masks[start:stop], words=words)
+    return Sentence(style=MODERN, text=text[start:stop], labels=part)
+
+
+def _fragment(text: str, morphemes: list[Morpheme], chance: random.Random) -> tuple[int, int]:
+    """One to four words of a sentence, often without the particle or ending at their end."""
+    starts = [0, *(at + 1 for at, char in enumerate(text) if char == " " and at + 1 < len(text))]
+    first = chance.randrange(len(starts))
+    last = min(len(starts), first + chance.randint(1, 4))
+    start, stop = starts[first], starts[last] if last < len(starts) else len(text)
+    inside = [(tag, at + size) for _, tag, at, size in morphemes if start <= at < stop]
+    nouns = [end for tag, end in inside if tag in ("NNG", "NNP", "XSN")]
+    if nouns and chance.random() < 0.6:
+        stop = nouns[-1]
+    return start, max(start + 1, stop)
+
+
+def _mixed_statutes() -> Iterator[tuple[str, str]]:
+    """(hangul, mixed) of the statutes in mixed script, read by the initial-sound rule."""
+    import hanja
+
+    for name in ("statute_titles_mixed.txt", "statute_clauses_mixed.txt"):
+        for line in sources.lines(name):
+            hangul = hanja.translate(line, "substitution")
+            if len(hangul) == len(line):
+                yield hangul, modern(line)
+
+
+def _given(hangul: str, mixed: str, tables: Tables) -> Labels:
+    """The labels of what is in Hanja; Hangul that the writer left is not known."""
+    masks = full_labels(hangul, mixed, tables).masks
+    left = np.array([h == m and sources.is_syllable(h) for h, m in zip(hangul, mixed, strict=True)], bool)
+    masks[left] = 0
+    return Labels(masks=masks)

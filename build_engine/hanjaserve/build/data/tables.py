@@ -1,11 +1,11 @@
-"""The tables a syllable model is built from: characters, readings, labels and the dictionary trie.
+"""The tables a syllable model is built from: characters, readings, labels and the dictionary.
 
 Candidates of a syllable are the Hanja that the lexicon or the training text spells it with, the most
 frequent first; the count decides which ones fit, so nothing is ranked by hand.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,8 @@ class Tables:
         labels: Hanja by label id; label 0 is KEEP, the empty string.
         slots: For each Hangul syllable its candidates, Hanja to slot; slot 0 is KEEP.
         spellings: Dictionary words, hangul to its spellings, best first.
+        char_id: int32 [65536], row of the character embedding for a code point.
+        char_vocab_size: rows of the character embedding.
     """
 
     labels: list[str]
@@ -30,11 +32,22 @@ class Tables:
     char_id: Ints = field(repr=False)
     char_vocab_size: int
 
+    def slots_of(self, word: str, spelling: str) -> list[int]:
+        """The slot of every syllable of a word in one of its spellings; 0 where it stays Hangul.
+
+        Raises:
+            KeyError: A syllable has no slot for its Hanja; see `can_spell`.
+        """
+        return [0 if h == j else self.slots[h][j] for h, j in zip(word, spelling, strict=True)]
+
+    def can_spell(self, word: str, spelling: str) -> bool:
+        """Whether every syllable has a slot for its Hanja."""
+        return _representable(word, spelling, self.slots)
+
 
 def build_tables(
-    lexicon: Iterable[tuple[str, str]],
+    lexicon: Mapping[str, Sequence[str]],
     counted: Counter[tuple[str, str]],
-    words: Counter[tuple[str, str]],
     characters: Counter[str],
     *,
     max_candidates: int = 32,
@@ -44,21 +57,17 @@ def build_tables(
     """Builds the tables.
 
     Args:
-        lexicon: (hangul, hanja) entries, best first.
+        lexicon: word -> its spellings, best first; words of one syllable only add candidates.
         counted: how often training text spells a syllable with a Hanja.
-        words: how often training text spells a word so; reorders a word's spellings.
         characters: how often training text has a character.
         max_candidates: slots per syllable, KEEP included.
         max_word: longest dictionary word.
         max_spellings: spellings kept per word.
     """
-    pairs: Counter[tuple[str, str]] = Counter()
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for hangul, hanja in lexicon:
-        pairs.update((h, j) for h, j in zip(hangul, hanja, strict=True) if h != j)
-        if 2 <= len(hangul) <= max_word and hanja not in spellings[hangul]:
-            spellings[hangul].append(hanja)
-    pairs.update(counted)
+    pairs: Counter[tuple[str, str]] = Counter(counted)
+    for word, spellings in lexicon.items():
+        for spelling in spellings:
+            pairs.update((h, j) for h, j in zip(word, spelling, strict=True) if h != j)
     ranked: dict[str, list[str]] = defaultdict(list)
     for (syllable, hanja), _ in sorted(pairs.items(), key=lambda item: (-item[1], item[0])):
         if len(ranked[syllable]) < max_candidates - 1 and ord(hanja) < 0x10000:
@@ -66,11 +75,10 @@ def build_tables(
     labels = ["", *sorted({hanja for found in ranked.values() for hanja in found})]
     slots = {s: {j: n for n, j in enumerate(found, 1)} for s, found in ranked.items()}
     kept = {}
-    for hangul, options in spellings.items():
-        fit = [j for j in options if _representable(hangul, j, slots)]
-        fit.sort(key=lambda j: -words[hangul, j] if words[hangul, j] > 1 else 0)
-        if fit:
-            kept[hangul] = fit[:max_spellings]
+    for word, spellings in lexicon.items():
+        fit = [j for j in spellings if _representable(word, j, slots)]
+        if fit and 2 <= len(word) <= max_word:
+            kept[word] = fit[:max_spellings]
     char_id, size = _character_ids(characters)
     return Tables(
         labels=labels, slots=slots, spellings=kept, char_id=char_id, char_vocab_size=size
@@ -96,88 +104,3 @@ def _character_ids(characters: Counter[str], at_least: int = 5) -> tuple[Ints, i
             ids[ord(char)] = size
             size += 1
     return ids, size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trie:
-    """A double array; see hanjaserve.build.model.lexicon for how it is walked."""
-
-    code: Ints
-    base: Ints
-    check: Ints
-    word: Ints
-
-
-def build_trie(words: list[str]) -> Trie:
-    """Packs words (word id = position + 1) into a double array by first fit.
-
-    States are placed in order of falling fan-out, as the large ones are hard to fit and a
-    single child goes into any free cell.
-    """
-    frequency = Counter(char for word in words for char in word)
-    code_of = {char: n for n, (char, _) in enumerate(frequency.most_common(), 1)}
-    children: list[dict[int, int]] = [{}]
-    terminal = [0]
-    for number, word in enumerate(words, 1):
-        node = 0
-        for char in word:
-            step = children[node].get(code_of[char])
-            if step is None:
-                step = len(children)
-                children.append({})
-                terminal.append(0)
-                children[node][code_of[char]] = step
-            node = step
-        terminal[node] = number
-    return _pack(children, terminal, code_of)
-
-
-def _pack(children: list[dict[int, int]], terminal: list[int], code_of: dict[str, int]) -> Trie:
-    width = len(code_of) + 1
-    # The search looks at blocks of up to 1,024 offsets; a small dictionary needs room for one.
-    capacity = 2 * len(children) + 4 * width + 2048
-    used = np.zeros(capacity, bool)
-    used[:2] = True
-    base = np.zeros(capacity, np.int32)
-    check = np.full(capacity, -1, np.int32)
-    word = np.zeros(capacity, np.int32)
-    state_of = {0: 1}
-    # A node is placed by its parent, so parents go first; within a level, large fan-out first.
-    level, low = [0], 2
-    while level:
-        below: list[int] = []
-        for node in sorted(level, key=lambda n: -len(children[n])):
-            state = state_of[node]
-            word[state] = terminal[node]
-            if not children[node]:
-                continue
-            codes = np.fromiter(children[node], np.int64)
-            while used[low]:
-                low += 1
-            start = max(low - int(codes.min()), 1)
-            # An only child takes the first free cell; the common case, and no search.
-            only = len(codes) == 1 and start + int(codes[0]) == low
-            offset = start if only else _first_fit(used, codes, start)
-            base[state] = offset
-            for code, child in children[node].items():
-                cell = offset + code
-                used[cell] = True
-                check[cell] = state
-                state_of[child] = cell
-                below.append(child)
-        level = below
-    size = int(np.flatnonzero(used)[-1]) + width + 1
-    table = np.zeros(0x10000, np.int32)
-    for char, code in code_of.items():
-        table[ord(char)] = code
-    return Trie(code=table, base=base[:size], check=check[:size], word=word[:size])
-
-
-def _first_fit(used: NDArray[np.bool_], codes: NDArray[np.int64], start: int) -> int:
-    block = 64 if len(codes) < 8 else 1024
-    while True:
-        offsets = np.arange(start, start + block)
-        free = ~used[offsets[:, None] + codes[None, :]].any(axis=1)
-        if free.any():
-            return int(offsets[free.argmax()])
-        start += block

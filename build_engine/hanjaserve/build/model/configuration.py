@@ -11,7 +11,6 @@ class HanjaConfig(PretrainedConfig):  # type: ignore[misc]
     Attributes:
         hidden_size: Width of the encoder.
         label_size: Width of a Hanja embedding, shared by dictionary features and output scores.
-        max_word: Longest dictionary word, in syllables.
         covering_words: How many dictionary words a syllable is told about.
         word_candidates: How many spellings of a dictionary word are offered.
         styles: Name of a style to the code point that announces it.
@@ -23,21 +22,18 @@ class HanjaConfig(PretrainedConfig):  # type: ignore[misc]
         self,
         *,
         hidden_size: int = 192,
-        num_hidden_layers: int = 4,
+        num_hidden_layers: int = 3,
         num_attention_heads: int = 4,
         intermediate_size: int = 384,
         label_size: int = 64,
         relative_distance: int = 24,
-        dropout: float = 0.1,
-        max_word: int = 6,
+        dropout: float = 0.0,
         covering_words: int = 3,
         word_candidates: int = 4,
         char_vocab_size: int = 1,
         num_readings: int = 1,
-        num_candidates: int = 32,
         num_hanja: int = 1,
         trie_size: int = 1,
-        num_words: int = 1,
         num_spellings: int = 1,
         styles: dict[str, int] | None = None,
         score_temperature: float = 1.0,
@@ -50,15 +46,12 @@ class HanjaConfig(PretrainedConfig):  # type: ignore[misc]
         self.label_size = label_size
         self.relative_distance = relative_distance
         self.dropout = dropout
-        self.max_word = max_word
         self.covering_words = covering_words
         self.word_candidates = word_candidates
         self.char_vocab_size = char_vocab_size
         self.num_readings = num_readings
-        self.num_candidates = num_candidates
         self.num_hanja = num_hanja
         self.trie_size = trie_size
-        self.num_words = num_words
         self.num_spellings = num_spellings
         self.styles = styles or {"modern": 1, "scripture": 2, "statute": 3}
         self.score_temperature = score_temperature

@@ -1,49 +1,94 @@
 """The dictionary inside the graph: a double-array trie walked from every position at once.
 
-Only gather, add and compare are used, so the walk runs the same in PyTorch, ONNX Runtime, OpenVINO
-and TensorRT, and code points stay the only input of the engine. The double array follows
+Only gather, arithmetic and compare are used, so the walk runs the same in PyTorch, ONNX Runtime,
+OpenVINO and TensorRT, and code points stay the only input of the engine. The double array follows
 Aoe, "An Efficient Digital Search Algorithm by Using a Double-Array Structure" (1989):
 the child of state s by code c is base[s] + c, and it exists when check[base[s] + c] == s.
+
+A spelling is one int32: per syllable the slot of its Hanja (see `candidates`), five bits each.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 DEAD, ROOT = 0, 1
+SLOTS = 32
+"""Candidates of a syllable, KEEP included: what five bits of a spelling can name."""
+MAX_WORD = 6
+"""Syllables of the longest dictionary word: what fits into one int32, five bits each."""
+MAX_SPELLINGS = 8
+"""A terminal state holds `first spelling * MAX_SPELLINGS + number of spellings`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covering:
+    """The dictionary words over every syllable, and how they are spelt.
+
+    Attributes:
+        combo: int64 [b, t, w], length of the word and place of the syllable in it, as one number.
+        place: int32 [b, t, w], place of the syllable in the word.
+        length: int32 [b, t, w], syllables of the word.
+        row: int32 [b, t, w, r], number of the spelling, 0 where there is none.
+        spelling: int32 [b, t, w, r], its packed slots, 0 where there is none.
+        known: bool [b, t, w, r], whether there is one.
+    """
+
+    combo: Tensor
+    place: Tensor
+    length: Tensor
+    row: Tensor
+    spelling: Tensor
+    known: Tensor
+
+    def slot_here(self) -> Tensor:
+        """Slot of the syllable itself in each spelling: int32 [b, t, w, r]."""
+        return slot_at(self.spelling, self.place[..., None])
+
+
+def slot_at(spelling: Tensor, place: Tensor) -> Tensor:
+    """The slot at a place of a packed spelling; division, as TensorRT has no shifts."""
+    powers = torch.tensor([SLOTS**n for n in range(MAX_WORD)], dtype=torch.int32, device=spelling.device)
+    rest = torch.div(spelling, powers[place.long()], rounding_mode="trunc")
+    return rest - torch.div(rest, SLOTS, rounding_mode="trunc") * SLOTS
 
 
 class Lexicon(nn.Module):
-    """For every syllable, the longest dictionary words that cover it and how they are spelt."""
+    """For every syllable, the longest dictionary words that cover it and how they are spelt.
+
+    Args:
+        trie_size: cells of the double array.
+        num_spellings: rows of the table of spellings; row 0 is "none".
+        covering: how many words a syllable is told about.
+        spellings: how many spellings of a word are offered.
+    """
 
     code: Tensor
     base: Tensor
     check: Tensor
     word: Tensor
-    first: Tensor
-    hanja: Tensor
+    spelling: Tensor
     priority: Tensor
-    offset: Tensor
+    place: Tensor
+    length: Tensor
 
-    def __init__(
-        self, trie_size: int, num_words: int, num_spellings: int, max_word: int, spellings: int
-    ) -> None:
+    def __init__(self, trie_size: int, num_spellings: int, covering: int, spellings: int) -> None:
         super().__init__()
-        self.max_word = max_word
+        self.covering = covering
         self.spellings = spellings
-        combos = [(n, i) for n in range(2, max_word + 1) for i in range(n)]
+        combos = [(n, i) for n in range(2, MAX_WORD + 1) for i in range(n)]
         self.num_combos = len(combos)
         self.register_buffer("code", torch.zeros(0x10000, dtype=torch.int32))
         self.register_buffer("base", torch.zeros(trie_size, dtype=torch.int32))
         self.register_buffer("check", torch.full((trie_size,), -1, dtype=torch.int32))
         self.register_buffer("word", torch.zeros(trie_size, dtype=torch.int32))
-        # Word w is spelt by rows first[w] .. first[w + 1] of `hanja`; word 0 is "no word".
-        self.register_buffer("first", torch.zeros(num_words + 1, dtype=torch.int32))
-        self.register_buffer("hanja", torch.zeros(num_spellings * max_word, dtype=torch.int32))
+        self.register_buffer("spelling", torch.zeros(num_spellings, dtype=torch.int32))
         # Longer words first; among equals the one that starts later.
-        priority = torch.tensor([n * 16 - i for n, i in combos], dtype=torch.int32)
+        priority = torch.tensor([n * 16 - i for n, i in combos], dtype=torch.float32)
         self.register_buffer("priority", priority)
-        offset = torch.tensor([i for _, i in combos], dtype=torch.int32)
-        self.register_buffer("offset", offset)
+        self.register_buffer("place", torch.tensor([i for _, i in combos], dtype=torch.int32))
+        self.register_buffer("length", torch.tensor([n for n, _ in combos], dtype=torch.int32))
 
     def words_at(self, tokens: Tensor) -> list[Tensor]:
         """Words that start at each position, by length.
@@ -52,13 +97,14 @@ class Lexicon(nn.Module):
             tokens: int [batch, tokens] code points.
 
         Returns:
-            max_word tensors int32 [batch, tokens]: word ids of length 1, 2, ...; 0 where none.
+            MAX_WORD tensors int32 [batch, tokens], for length 1, 2, ...: what the state says of its
+            spellings; 0 where there is no word.
         """
         code = self.code[tokens]
-        beyond = nn.functional.pad(code, (0, self.max_word))
+        beyond = nn.functional.pad(code, (0, MAX_WORD))
         state = torch.full_like(code, ROOT)
         found = []
-        for k in range(self.max_word):
+        for k in range(MAX_WORD):
             ahead = beyond[:, k : k + code.shape[1]]
             step = self.base[state] + ahead
             alive = (self.check[step] == state) & (ahead > 0)
@@ -66,27 +112,31 @@ class Lexicon(nn.Module):
             found.append(self.word[state])
         return found
 
-    def forward(self, tokens: Tensor, covering: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The `covering` best dictionary words over each syllable.
+    def forward(self, tokens: Tensor) -> Covering:
+        """The best `covering` dictionary words over each syllable.
 
-        Returns:
-            combo int64 [b, t, w] (length and position in it; only meaningful where found),
-            row int32 [b, t, w, r] (spelling rows; 0 where there is none),
-            label int32 [b, t, w, r] (Hanja label of this syllable in that spelling, -1 where none).
+        Args:
+            tokens: int [batch, tokens] code points.
         """
         words = self.words_at(tokens)
         columns = []
-        for n in range(2, self.max_word + 1):
+        for n in range(2, MAX_WORD + 1):
             start = words[n - 1]
             columns += [nn.functional.pad(start, (i, 0))[:, : start.shape[1]] for i in range(n)]
         table = torch.stack(columns, dim=-1)
         rank = torch.where(table > 0, self.priority, torch.zeros_like(self.priority))
-        combo = torch.topk(rank.to(torch.float32), covering, dim=-1).indices
+        combo = torch.topk(rank, self.covering, dim=-1).indices
         word = torch.gather(table, -1, combo)
-        start_row = self.first[word]
-        rows = torch.arange(self.spellings, dtype=torch.int32, device=tokens.device)
-        row = start_row[..., None] + rows
-        valid = (row < self.first[word + 1][..., None]) & (word > 0)[..., None]
-        row = torch.where(valid, row, torch.zeros_like(row))
-        label = self.hanja[row * self.max_word + self.offset[combo][..., None]]
-        return combo, row, torch.where(valid, label, torch.full_like(label, -1))
+        first = torch.div(word, MAX_SPELLINGS, rounding_mode="trunc")
+        count = word - first * MAX_SPELLINGS
+        nth = torch.arange(self.spellings, dtype=torch.int32, device=tokens.device)
+        known = nth < count[..., None]
+        row = torch.where(known, first[..., None] + nth, torch.zeros_like(first[..., None] + nth))
+        return Covering(
+            combo=combo,
+            place=self.place[combo],
+            length=self.length[combo],
+            row=row,
+            spelling=self.spelling[row],
+            known=known,
+        )

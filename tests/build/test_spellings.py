@@ -1,0 +1,32 @@
+from hanjaserve.build.data.spellings import common_spellings, modern, weighted
+
+
+def test_frequency_outweighs_rank_but_not_by_little() -> None:
+    lexicon = [("수도", "首都"), ("수도", "修道"), ("수도", "水道")]
+    frequent = {"水道": 100.0}
+    found = weighted(lexicon, [], lambda hanja: frequent.get(hanja, 1.0))["수도"]
+    assert list(found) == ["水道", "首都", "修道"]
+    assert found["水道"] == 1.0
+    assert found["修道"] < found["首都"] < 0.1
+
+
+def test_words_of_the_second_list_come_after_those_of_the_first() -> None:
+    found = weighted([("의사", "醫師")], [("의사", "意思"), ("의사", "醫師")], lambda _: 1.0)["의사"]
+    assert list(found) == ["醫師", "意思"]
+
+
+def test_the_only_spelling_has_weight_one() -> None:
+    assert weighted([("회의", "會議")], [], lambda _: 0.0) == {"회의": {"會議": 1.0}}
+
+
+def test_common_spellings_fit_their_words() -> None:
+    table = common_spellings()
+    assert table["기관"] == ("機關", "器官", "氣管")
+    for word, found in table.items():
+        assert found and len(set(found)) == len(found), word
+        assert {len(spelling) for spelling in found} == {len(word)}, word
+        assert all(modern(spelling) == spelling for spelling in found), word
+
+
+def test_modern_forms() -> None:
+    assert modern("強力 映畫") == "强力 映畵"

@@ -1,0 +1,69 @@
+import pytest
+import torch
+from syllable_model import READINGS, tiny_model, tiny_tables  # type: ignore[import-not-found]
+
+from hanjaserve.build.model import HanjaTokenClassifier
+from hanjaserve.build.model.lexicon import SLOTS, slot_at
+
+TEXT = "법원 수도의사 회의수"
+
+
+@pytest.fixture(scope="module")
+def model() -> HanjaTokenClassifier:
+    return tiny_model(tiny_tables()).eval()
+
+
+def tokens(text: str) -> torch.Tensor:
+    return torch.tensor([[1, *map(ord, text)]])
+
+
+def test_slots_of_a_packed_spelling() -> None:
+    packed = torch.tensor([3 + 31 * SLOTS + 7 * SLOTS**2 + 30 * SLOTS**5], dtype=torch.int32)
+    places = [slot_at(packed, torch.tensor([place], dtype=torch.int32)).item() for place in range(6)]
+    assert places == [3, 31, 7, 0, 0, 30]
+
+
+def test_the_dictionary_covers_what_it_should(model: HanjaTokenClassifier) -> None:
+    words = model.lexicon(tokens(TEXT))
+    covered = words.known[0, :, 0, 0].tolist()
+    #                  style 법   원   space  수    도    의    사   space  회    의    수
+    assert covered == [False, True, True, False, True, True, True, True, False, True, True, False]
+    # 수도 is 首都 or 水道: slots 1 and 2 of either syllable.
+    assert words.slot_here()[0, 5, 0, :2].tolist() == [1, 2]
+
+
+def test_nothing_but_readings_gets_a_score(model: HanjaTokenClassifier) -> None:
+    logits, labels = model(tokens(TEXT))
+    table = tiny_tables().labels
+    for at, char in enumerate(TEXT, 1):
+        allowed = {table[label] for label in labels[0, at][logits[0, at] > -5000].tolist()}
+        assert allowed == {"", *READINGS.get(char, "")}
+
+
+def test_folded_embeddings_give_the_same(model: HanjaTokenClassifier) -> None:
+    before = model(tokens(TEXT))
+    model.candidates.fold()
+    after = model(tokens(TEXT))
+    model.candidates.folded = None
+    torch.testing.assert_close(after, before)
+
+
+def test_a_whole_word_is_raised_by_the_fit_of_its_other_syllable(model: HanjaTokenClassifier) -> None:
+    """What is learned about 都 alone must reach 首: the copy score knows the word's mean fit."""
+    logits, _ = model(tokens("수도"))
+    bias = model.candidates.bias.weight
+    capital = tiny_tables().labels.index("都")
+    with torch.no_grad():
+        bias[capital] += 8.0
+    raised, _ = model(tokens("수도"))
+    with torch.no_grad():
+        bias[capital] -= 8.0
+    gain = (raised - logits)[0, 1].tolist()
+    assert gain[1] == pytest.approx(model.word_fit.item() * 4.0, rel=1e-3)
+    assert gain[2] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_padding_changes_nothing(model: HanjaTokenClassifier) -> None:
+    alone, _ = model(tokens(TEXT))
+    padded, _ = model(torch.nn.functional.pad(tokens(TEXT), (0, 5)))
+    torch.testing.assert_close(padded[:, : alone.shape[1]], alone, rtol=1e-4, atol=1e-4)
