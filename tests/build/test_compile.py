@@ -17,7 +17,7 @@ from hanjaserve.cli.main import main
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.errors import BuildError, BundleError, ConfigError
 from hanjaserve.server.runners.buckets import BucketTable
-from hanjaserve.server.runners.cuda import Device
+from hanjaserve.server.runners.driver import Device
 from hanjaserve.server.runners.flavours import Flavour
 from hanjaserve.server.runners.plans import PlanCache, PlanSpec, make_spec
 

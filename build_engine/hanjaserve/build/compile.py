@@ -20,7 +20,8 @@ from pathlib import Path
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.errors import BuildError, BundleError, ConfigError
 from hanjaserve.server.runners.buckets import BucketTable
-from hanjaserve.server.runners.cuda import Cuda, Device, open_cuda
+from hanjaserve.server.runners.cuda import open_cuda
+from hanjaserve.server.runners.driver import Cuda, Device
 from hanjaserve.server.runners.flavours import Flavour, installed_flavours, open_flavour
 from hanjaserve.server.runners.plans import ANY, FP16_MODEL, LANES, PlanCache, PlanSpec, make_spec
 

@@ -1,7 +1,8 @@
 """Every error hanjaserve raises on purpose, in one tree.
 
     HanjaserveError
-    ├── ConfigError            a flag or variable is wrong
+    ├── ConfigError            a flag or variable is wrong, or a machine lacks what it asks for
+    │   └── NotInstalled       a package that is optional
     ├── BundleError            a bundle is missing, damaged or foreign
     ├── BuildError             a build step can't go on
     │   └── ParityError        an artefact disagrees with the checkpoint
@@ -32,6 +33,10 @@ class HanjaserveError(Exception):
 
 class ConfigError(HanjaserveError):
     """A flag or variable is wrong."""
+
+
+class NotInstalled(ConfigError):
+    """A package that a runner needs is not installed."""
 
 
 class BundleError(HanjaserveError):

@@ -1,7 +1,9 @@
 """The seam between the pool and the devices: tokens in, candidates out."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+from hanjaserve.server.runners.buckets import BucketTable
 from hanjaserve.server.shapes import Int32
 
 
@@ -25,7 +27,62 @@ class Runner(Protocol):
 
         Raises:
             RuntimeFault: The engine failed.
+            OutOfDeviceMemory: For want of memory; the batch itself is not at fault.
+            DeviceLost: For good; so will every later call.
         """
 
     def close(self) -> None:
         """Give memory and threads back; the runner is of no use afterwards."""
+
+
+class Flight(Protocol):
+    """A batch under way on a device."""
+
+    def done(self) -> bool:
+        """Whether `result` would return, or raise, at once."""
+
+    def result(self) -> Int32:
+        """Wait for the candidates; to be called once. Returns and raises what `Runner.run` does."""
+
+
+@runtime_checkable
+class OverlappingRunner(Runner, Protocol):
+    """A runner that computes beside the thread that calls it, several batches at a time.
+
+    Attributes:
+        depth: How many.
+    """
+
+    depth: int
+
+    def submit(self, tokens: Int32) -> Flight:
+        """Begin a batch; the tokens may not change before its result.
+
+        At most `depth` flights are without a result. Raises what `Runner.run` does.
+        """
+
+
+@runtime_checkable
+class BucketedRunner(OverlappingRunner, Protocol):
+    """An overlapping runner that computes in a few padded shapes only.
+
+    Attributes:
+        buckets: Them. Batches of any shape are fine, but those that fill a bucket waste least.
+    """
+
+    buckets: BucketTable
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The flight of a batch that was computed at once."""
+
+    candidates: Int32
+
+    def done(self) -> bool:
+        """See `Flight.done`."""
+        return True
+
+    def result(self) -> Int32:
+        """See `Flight.result`."""
+        return self.candidates

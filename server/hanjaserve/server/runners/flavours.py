@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 OLDEST = (10, 12)
 """The first `tensorrt` that has everything; older ones lack no name, but promise less."""
+KEPT_ERRORS = 20
 SEVERITIES = {"INTERNAL_ERROR": logging.ERROR, "ERROR": logging.ERROR, "WARNING": logging.WARNING}
 
 
@@ -40,6 +41,39 @@ class Flavour:
     def portable(self) -> bool:
         """Whether a plan is not for one GPU alone: RTX compiles its kernels when it loads."""
         return self.name == "tensorrt-rtx"
+
+    def context(self, engine: Any, runtime_cache: Any = None) -> Any:
+        """Create an execution context whose memory the caller provides by `set_device_memory`."""
+        strategy = self.api.ExecutionContextAllocationStrategy.USER_MANAGED
+        if not self.portable:
+            return engine.create_execution_context(strategy)
+        config = engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(strategy)
+        # All shapes are known and run once before serving, so their kernels are compiled then, not while
+        # serving, and graphs are captured here.
+        specialization = self.api.DynamicShapesKernelSpecializationStrategy
+        config.dynamic_shapes_kernel_specialization_strategy = specialization.EAGER
+        if runtime_cache is not None:
+            config.set_runtime_cache(runtime_cache)
+        return engine.create_execution_context(config)
+
+    def runtime_cache(self, engine: Any, content: bytes) -> Any:
+        """Where RTX keeps the kernels that it compiles as it loads; None for the other flavour.
+
+        Args:
+            engine: Whose kernels.
+            content: From an earlier process; one from another GPU or driver is ignored.
+        """
+        if not self.portable:
+            return None
+        cache = engine.create_runtime_config().create_runtime_cache()
+        if content and not cache.deserialize(content):
+            logger.info("the kernels kept for %s are of another GPU or driver: compiling anew", self.name)
+        return cache
+
+    def capturable(self, context: Any, stream: int) -> bool:
+        """Whether the context can be captured as a CUDA graph; only RTX knows beforehand."""
+        return bool(context.is_stream_capturable(stream)) if self.portable else True
 
     def logger(self) -> Any:
         """A TensorRT logger that passes messages on, and keeps errors in its list `errors`.
@@ -110,6 +144,7 @@ def _make_logger(api: Any) -> Any:
             level = SEVERITIES.get(getattr(severity, "name", ""), logging.DEBUG)
             if level >= logging.ERROR:
                 self.errors.append(message.strip())
+                del self.errors[:-KEPT_ERRORS]
             logger.log(level, "%s", message.strip())
 
     return Logger()

@@ -10,7 +10,6 @@ whole plan or none; whoever builds one holds its lock, which ends with the proce
 Nothing here knows TensorRT or CUDA.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -135,6 +134,10 @@ class PlanCache:
         machine = hashlib.sha256(f"{spec.device} {spec.compute}".encode()).hexdigest()[:8]
         return self.root / f"{spec.flavour}-{spec.version}-{machine}.timing"
 
+    def kernels_path(self, spec: PlanSpec) -> Path:
+        """The kernels that TensorRT for RTX compiled for a plan when it was loaded."""
+        return self.root / f"{spec.key}.kernels"
+
     def load(self, spec: PlanSpec) -> bytes:
         """Read a plan.
 
@@ -174,10 +177,28 @@ class PlanCache:
     @contextmanager
     def lock(self, spec: PlanSpec) -> Iterator[None]:
         """Hold the right to build a plan; waits while another process has it."""
+        import fcntl  # where it is missing, there is no GPU runner, but the module can be imported
+
         self.root.mkdir(parents=True, exist_ok=True)
-        with self.path(spec).with_suffix(".lock").open("w") as file:
+        with self._lock_path(spec).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    def is_locked(self, spec: PlanSpec) -> bool:
+        """Whether a process builds the plan just now."""
+        import fcntl
+
+        if not self._lock_path(spec).exists():
+            return False
+        with self._lock_path(spec).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def _lock_path(self, spec: PlanSpec) -> Path:
+        return self.path(spec).with_suffix(".lock")
 
 
 def default_cache_root(environment: Mapping[str, str]) -> Path:
