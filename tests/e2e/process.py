@@ -15,8 +15,14 @@ START_S = 60.0
 class ServerProcess:
     """Starts a server on a free port and waits until it says that it is serving."""
 
-    def __init__(self, bundle: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "hanjaserve.server", "--bundle", str(bundle)]
+    def __init__(
+        self,
+        bundle: Path,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        module: str = "hanjaserve.server",
+    ) -> None:
+        command = [sys.executable, "-m", module, "--bundle", str(bundle)]
         self.process = subprocess.Popen(
             [*command, "--port", "0", "--threads", "1", *flags],
             stdout=subprocess.PIPE,

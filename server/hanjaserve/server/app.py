@@ -35,7 +35,9 @@ from hanjaserve.server.models import Models
 from hanjaserve.server.observer import Blind, Observer
 from hanjaserve.server.patience import Patience
 from hanjaserve.server.renewal import Renewable, keep_fresh
-from hanjaserve.server.runners.ladder import RUNGS, Rung
+from hanjaserve.server.runners.buckets import LENGTHS, MAX_BATCH_TOKENS, parse_lengths
+from hanjaserve.server.runners.gpu import GpuOptions
+from hanjaserve.server.runners.ladder import Rung, rungs_for
 from hanjaserve.server.service import Backend, HanjaService
 from hanjaserve.server.signals import first_is_second, on_hangup, stop_on_signals
 from hanjaserve.server.tls import Certificates
@@ -43,8 +45,11 @@ from hanjaserve.server.tokens import TokenFile
 
 logger = logging.getLogger(__name__)
 
-DIED = 70
-"""Exit code of a server that has no runner left: whoever watches it starts it again."""
+DIED, DEVICE_LOST = 70, 71
+"""Exit codes of a server that has no runner left, and of one whose GPU is lost to its process.
+
+Whoever watches it starts it again.
+"""
 # How long answers that are complete may take to leave, and watchers of the health to notice.
 FLUSH_S = 0.5
 # A draining server stops once no call has come for QUIET_S, or after LAST_CALLS_S.
@@ -68,14 +73,29 @@ def run(namespace: argparse.Namespace) -> int:
         return _refuse(error)
 
 
-def serve(config: ServerConfig, rungs: tuple[Rung, ...] = RUNGS) -> int:
-    """Serve until a signal comes, with one of these runners; returns the exit code."""
+def serve(config: ServerConfig, rungs: tuple[Rung, ...] = ()) -> int:
+    """Serve until a signal comes, with one of these runners or any; returns the exit code."""
     jsonlog.configure(config.log_level)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(config, rungs))
+            code = runner.run(_serve(config, rungs or rungs_for(_gpu_options(config))))
     except HanjaserveError as error:
         return _refuse(error)
+    if code == DEVICE_LOST:
+        # Whatever is still on the GPU can't be freed, and trying to has crashed processes at their end.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+def _gpu_options(config: ServerConfig) -> GpuOptions:
+    return GpuOptions(
+        max_batch_tokens=config.max_batch_tokens or MAX_BATCH_TOKENS,
+        lengths=parse_lengths(config.gpu_buckets) if config.gpu_buckets else LENGTHS,
+        lanes=config.gpu_lanes,
+        cache_root=Path(config.plan_cache) if config.plan_cache else None,
+    )
 
 
 async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
@@ -117,6 +137,8 @@ async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
         died = await first_is_second(stop, models.dead)
         await _drain(config, gate, listener)
     logger.info("stopped")
+    if models.device_lost:
+        return DEVICE_LOST
     return DIED if died else 0
 
 

@@ -27,7 +27,7 @@ Theory of operation
 import heapq
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice, takewhile
 
 from hanjaserve.server.companions import companions
@@ -62,6 +62,7 @@ class Batcher:
         bucket: Lengths are rounded up to a multiple of it.
         overhead_tokens: What running any batch costs; by default a sixteenth of the budget.
         runners: How many batches run at a time.
+        length_of: Rounds lengths up in another way than to multiples of `bucket`.
 
     Attributes:
         queued_tokens: Tokens waiting, rounded up to buckets.
@@ -79,6 +80,7 @@ class Batcher:
         bucket: int = BUCKET,
         overhead_tokens: int | None = None,
         runners: int = 1,
+        length_of: Callable[[int], int] | None = None,
     ) -> None:
         self.max_batch_tokens = max_batch_tokens
         self.max_queue_tokens = max_queue_tokens
@@ -88,7 +90,7 @@ class Batcher:
         self.totals = Totals()
         # Larger budgets are for faster devices, where more waits and small batches waste more.
         self._window = window or max(512, max_batch_tokens // 4)
-        self._bucket = bucket
+        self._length_of = length_of or (lambda tokens: padded_length(tokens, bucket))
         self._overhead_tokens = max_batch_tokens // 16 if overhead_tokens is None else overhead_tokens
         self._runners = runners
         self._tickets = 0
@@ -114,7 +116,7 @@ class Batcher:
         if not entries:
             return
         for entry in entries:
-            entry.length = padded_length(entry.tokens, self._bucket)
+            entry.length = self._length_of(entry.tokens)
             entry.lane = _lane(entry)
         self._admit(entries)
         for entry in entries:

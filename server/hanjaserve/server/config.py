@@ -14,7 +14,7 @@ from typing import Any
 from hanjaserve.server.errors import ConfigError
 
 PREFIX = "HANJASERVE_"
-RUNNERS = ("auto", "openvino", "onnxruntime")
+RUNNERS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime")
 SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -36,7 +36,10 @@ class ServerConfig:
     bundle: str = _option("", "model bundle (a directory); empty for the one that comes along")
     runner: str = _option("auto", f"what computes: {', '.join(RUNNERS)}")
     threads: int = _option(0, "CPU threads of the runner; 0 for one per core")
-    max_batch_tokens: int = _option(1024, "tokens in one batch, padding included; 8192 suits a GPU")
+    max_batch_tokens: int = _option(0, "tokens in one batch, padding included; 0: 1024, on a GPU 8192")
+    gpu_lanes: int = _option(2, "batches under way on a GPU at a time")
+    gpu_buckets: str = _option("", "row lengths that a GPU computes, as 32,64,128; empty for the usual ones")
+    plan_cache: str = _option("", "folder for compiled plans; empty for ~/.cache/hanjaserve/plans")
     max_queue_tokens: int = _option(4_000_000, "tokens that may wait before calls are refused")
     max_text_code_points: int = _option(1_000_000, "longest text, in code points")
     max_batch_items: int = _option(1024, "most texts in one BatchConvert or stream message")
@@ -71,7 +74,8 @@ class ServerConfig:
     def __post_init__(self) -> None:
         self._within("port", 0, 65535)
         self._within("threads", 0, 1024)
-        self._within("max_batch_tokens", 8, 2**24)
+        self._within("max_batch_tokens", 0, 2**24)
+        self._within("gpu_lanes", 1, 8)
         self._within("max_text_code_points", 1, 2**30)
         self._within("max_batch_items", 1, 2**20)
         self._within("max_message_bytes", 1024, 2**31 - 1)

@@ -3,6 +3,7 @@
     hangs               no batch may take longer than `patience_s`
     answers wrongly     a question with a known answer, asked now and then and after every failure
     throws              asked as well: if it still answers rightly, the batch was at fault, and is halved
+    loses its GPU       nothing in this process can use that again: the pool is dead, and the process ends
 
 A thread can't be stopped from outside, so one that hangs is left behind, and its batch goes to the next
 runner. Which one that is, the app says (`replace`); if there is none, the pool is dead.
@@ -17,12 +18,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from hanjaserve.server.observer import Blind, Observer
+from hanjaserve.server.overlap import worker_for
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.worker import Check, Finished, Work, Worker
 
 logger = logging.getLogger(__name__)
 
-OnChange = Callable[[Sequence[Work]], None]
+OnChange = Callable[[Sequence[Work], int], None]
 Replace = Callable[[], Awaitable[Runner]]
 
 
@@ -49,6 +51,7 @@ class Crew:
     Attributes:
         workers: Them.
         dead: Set once there is none and there will be none.
+        device_lost: A GPU is of no use to this process any more.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Crew:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.dead = asyncio.Event()
+        self.device_lost = False
         self._watch = watch
         self._pad_id, self._top_k, self._clock = pad_id, top_k, clock
         self._observer = observer or Blind()
@@ -76,8 +80,9 @@ class Crew:
 
         Args:
             finished: Called on a worker's thread with what became of a batch.
-            on_change: Called with the work of a worker that is out of service, the running batch first;
-                and with nothing when another worker is there, or none will be.
+            on_change: Called with the work of a worker that is out of service and how many of its
+                batches may have been running, these first; and with nothing when another worker is
+                there, or none will be.
         """
         self._finished, self._on_change = finished, on_change
         for worker in self.workers:
@@ -103,9 +108,13 @@ class Crew:
         fields = {"runner": worker.runner.name, "reason": reason, "left": len(self.workers)}
         logger.error("runner taken out of service", extra={"fields": fields})
         self._observer.runner_failed(reason)
+        if reason == "device_lost":
+            self.device_lost = True
+            self.dead.set()
+        else:
+            self._spawn(self._replace())
         if self._on_change:
-            self._on_change(work)
-        self._spawn(self._replace())
+            self._on_change(work, worker.depth)
 
     async def _replace(self) -> None:
         try:
@@ -123,7 +132,7 @@ class Crew:
             worker.start(self._finished)
             logger.warning("runner put into service", extra={"fields": {"runner": runner.name}})
         if self._on_change:
-            self._on_change(())
+            self._on_change((), 0)
 
     async def _look_for_hanging(self) -> None:
         while True:
@@ -136,7 +145,7 @@ class Crew:
 
     def _hire(self, runner: Runner) -> Worker:
         self._hired += 1
-        return Worker(
+        return worker_for(
             runner,
             pad_id=self._pad_id,
             top_k=self._top_k,

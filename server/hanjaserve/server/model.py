@@ -17,7 +17,7 @@ from hanjaserve.server.observer import Observer
 from hanjaserve.server.options import Options
 from hanjaserve.server.pool import Pool
 from hanjaserve.server.readings import READINGS, ReadingTable
-from hanjaserve.server.runners.base import Runner
+from hanjaserve.server.runners.base import BucketedRunner, Runner
 from hanjaserve.server.runners.ladder import RUNGS, Rung
 from hanjaserve.server.runners.question import Question
 from hanjaserve.server.runners.succession import Succession
@@ -25,6 +25,7 @@ from hanjaserve.server.words import Words
 
 logger = logging.getLogger(__name__)
 
+CPU_BATCH_TOKENS = 1024
 EXAMPLE = "대한민국의 수도는 서울이다"
 
 
@@ -57,9 +58,7 @@ class Model:
         self._succession = succession
         self._on_change = on_change
         self._stack = AsyncExitStack()
-        self.batcher = Batcher(
-            max_batch_tokens=config.max_batch_tokens, max_queue_tokens=config.max_queue_tokens
-        )
+        self.batcher = _batcher(config, runner)
         watch = Watch(
             patience_s=config.runner_patience_s,
             check=Question(bundle),
@@ -112,7 +111,7 @@ class Model:
         model = cls(bundle, runner, succession, config, observer, on_change, words, readings)
         await model._stack.enter_async_context(model.pool)
         try:
-            await _warm_up(model.converter, config)
+            await _warm_up(model.converter, model.batcher.max_batch_tokens, config.max_batch_items)
         except BaseException:
             await model.close()
             raise
@@ -139,12 +138,25 @@ class Model:
             asyncio.get_running_loop().call_soon(self._on_change)
 
 
-async def _warm_up(converter: Converter, config: ServerConfig) -> None:
+def _batcher(config: ServerConfig, runner: Runner) -> Batcher:
+    """A queue whose batches suit the runner: on a GPU, its buckets."""
+    if not isinstance(runner, BucketedRunner):
+        budget = config.max_batch_tokens or CPU_BATCH_TOKENS
+        return Batcher(max_batch_tokens=budget, max_queue_tokens=config.max_queue_tokens)
+    return Batcher(
+        max_batch_tokens=runner.buckets.max_batch_tokens,
+        max_queue_tokens=config.max_queue_tokens,
+        length_of=runner.buckets.length_of,
+        runners=runner.depth,
+    )
+
+
+async def _warm_up(converter: Converter, max_batch_tokens: int, max_batch_items: int) -> None:
     """Run one text and one full batch: allocates, and gives the batcher a first rate."""
     options = Options()
     await converter.convert(EXAMPLE, options, deadline=None, priority=Priority.INTERACTIVE)
     started = time.monotonic()
-    texts = [EXAMPLE] * min(max(1, config.max_batch_tokens // 16), config.max_batch_items)
+    texts = [EXAMPLE] * min(max(1, max_batch_tokens // 16), max_batch_items)
     await converter.convert_batch(texts, options, deadline=None, priority=Priority.BULK)
     seconds = time.monotonic() - started
     fields = {"texts": len(texts), "texts_per_s": round(len(texts) / seconds)}

@@ -112,6 +112,11 @@ class Models:
             skipped=len(model.ladder),
         )
 
+    @property
+    def device_lost(self) -> bool:
+        """A GPU is of no use to this process any more."""
+        return self.current is not None and self.current.pool.device_lost
+
     @contextmanager
     def _in_use(self) -> Iterator[Model]:
         model = self.current

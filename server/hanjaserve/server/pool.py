@@ -94,6 +94,11 @@ class Pool:
         return self._crew.dead
 
     @property
+    def device_lost(self) -> bool:
+        """A runner has lost its GPU, so that only a new process can use it again."""
+        return self._crew.device_lost
+
+    @property
     def runner_names(self) -> tuple[str, ...]:
         """What computes at the moment."""
         return tuple(worker.runner.name for worker in self._workers)
@@ -219,9 +224,12 @@ class Pool:
         """Give idle runners what waits, and busy ones a full batch in advance."""
         self._feeding = False
         self._expire()
-        for outstanding, enough in ((0, 1), (1, self._batcher.max_batch_tokens)):
+        deepest = max((worker.depth for worker in self._workers), default=0)
+        for outstanding in range(deepest + 1):
             for worker in self._workers:
-                if worker.outstanding == outstanding and self._batcher.queued_tokens >= enough:
+                enough = 1 if outstanding < worker.depth else self._batcher.max_batch_tokens
+                turn = worker.outstanding == outstanding <= worker.depth
+                if turn and self._batcher.queued_tokens >= enough:
                     self._give(worker)
 
     def _give(self, worker: Worker) -> None:
@@ -259,9 +267,9 @@ class Pool:
         if worker not in self._workers:
             return  # it hung, and its work has gone elsewhere
         if isinstance(outcomes, RunnerBroken):
-            self._crew.dismiss(worker, "wrong_answer")
+            self._crew.dismiss(worker, outcomes.reason)
             return
-        worker.settle()
+        worker.settle(work)
         self._batcher.done(work.batch, seconds)
         self._feed()  # first: the runner may be idle, the callers can wait
         self._observer.batch_ended(
@@ -274,12 +282,12 @@ class Pool:
         for entry, outcome in zip(work.batch.entries, outcomes, strict=True):
             _deliver(entry, outcome, run_us)
 
-    def _crew_changed(self, lost: Sequence[Work]) -> None:
+    def _crew_changed(self, lost: Sequence[Work], running: int) -> None:
         """Queue again what a lost worker had; feed a new one; let nobody wait for none."""
         for number, work in enumerate(lost):
             entries = [entry for entry in work.batch.entries if self._may_run_again(entry)]
-            if number == 0:
-                self._suspects.update(entries)  # these were running
+            if number < running:
+                self._suspects.update(entries)
             self._batcher.take_back(replace(work.batch, entries=entries))
         if self._crew.dead.is_set():
             for call in tuple(self._calls):

@@ -5,7 +5,8 @@
 
 It does not retry. When a batch fails, the runner is first asked something with a known answer. If it
 answers wrongly, or fails again, it is the one at fault, and everything it has is given back. Else the batch
-is run again in halves until the entries at fault are known.
+is run again in halves until the entries at fault are known. Two faults are nobody's: a GPU out of memory,
+which all entries are told, and a lost one, which breaks the runner at once.
 """
 
 import logging
@@ -14,12 +15,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import numpy as np
 
 from hanjaserve.server.entry import Batch
-from hanjaserve.server.errors import HanjaserveError, RuntimeFault
+from hanjaserve.server.errors import DeviceLost, HanjaserveError, OutOfDeviceMemory, RuntimeFault
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.shapes import SCORE_ONE, Int32, pad
 
@@ -37,7 +39,15 @@ class Work:
 
 
 class RunnerBroken(Exception):
-    """A runner fails what it passed when it was opened."""
+    """A runner fails what it passed when it was opened.
+
+    Attributes:
+        reason: "wrong_answer" or "device_lost".
+    """
+
+    def __init__(self, message: str, reason: str = "wrong_answer") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 Check = Callable[[Runner], None]
@@ -49,9 +59,12 @@ class Worker:
 
     Attributes:
         runner: What computes.
-        outstanding: Batches given and not yet finished: one runs, more wait.
+        outstanding: Batches given and not yet finished: up to `depth` run, more wait.
+        depth: Batches that run at a time.
         busy_since: When the batch that runs was begun; None if none runs. Written by the thread.
     """
+
+    depth = 1
 
     def __init__(
         self,
@@ -105,12 +118,12 @@ class Worker:
         """Run a batch as soon as those before it are done."""
         self.outstanding += 1
         self._given.append(work)
-        self._waiting = work if self.outstanding > 1 else None
+        self._waiting = work if self.outstanding > self.depth else None
         self._inbox.put(work)
 
     @property
     def waiting(self) -> Work | None:
-        """The batch that waits behind the running one, if any; the thread may just have taken it."""
+        """The batch that waits behind the running ones, if any; the thread may just have taken it."""
         return self._waiting
 
     def take_back(self) -> Work | None:
@@ -126,13 +139,13 @@ class Worker:
             self._inbox.put(None)
             return None
         self.outstanding -= 1
-        self._given.pop()
+        self._given.remove(work)
         return work
 
-    def settle(self) -> None:
+    def settle(self, work: Work) -> None:
         """Note that a batch has finished, so that the thread takes the waiting one."""
         self.outstanding -= 1
-        self._given.popleft()
+        self._given.remove(work)
         self._waiting = None
 
     # ---- on the thread
@@ -140,19 +153,22 @@ class Worker:
     def _work(self, finished: Finished) -> None:
         while work := self._inbox.get():
             self.busy_since = started = self._clock()
-            result = self._examined(work.arrays)
+            tokens = pad(work.arrays, self._pad_id)
+            result = self._examined(work.arrays, tokens, partial(self.runner.run, tokens))
             self.busy_since = None
             finished(self, work, result, self._clock() - started)
             if isinstance(result, RunnerBroken):
                 break
             # A waiting thread must not keep the arrays of its last batch alive.
-            del work, result
+            del work, tokens, result
         self.runner.close()
 
-    def _examined(self, arrays: Sequence[Int32]) -> list[Outcome] | RunnerBroken:
-        """Compute, and ask now and then before the outcomes are believed."""
+    def _examined(
+        self, arrays: Sequence[Int32], tokens: Int32, result: Callable[[], Int32]
+    ) -> list[Outcome] | RunnerBroken:
+        """Take the result of a batch, and ask now and then before the outcomes are believed."""
         try:
-            outcomes = self._compute(arrays)
+            outcomes = self._compute(arrays, tokens, result)
             if self._clock() - self._checked_at >= self._check_every_s:
                 self._ask()
         except RunnerBroken as broken:
@@ -167,29 +183,37 @@ class Worker:
             self._check(self.runner)
         except Exception as error:
             logger.error("runner %s fails its check: %s", self.runner.name, error)
-            raise RunnerBroken(str(error)) from error
+            raise RunnerBroken(str(error), _reason(error)) from error
         self._checked_at = self._clock()
 
-    def _compute(self, arrays: Sequence[Int32], *, trusted: bool = False) -> list[Outcome]:
-        """Run a batch; if that is the fault of entries, run its halves, so that only those fail."""
+    def _compute(
+        self, arrays: Sequence[Int32], tokens: Int32, result: Callable[[], Int32], *, trusted: bool = False
+    ) -> list[Outcome]:
+        """Take the result of a batch; if entries are at fault, run its halves, so that only those fail."""
         name = self.runner.name
         try:
-            output = self._checked(pad(arrays, self._pad_id))
-            return [output[row, : len(array)] for row, array in enumerate(arrays)]
+            return self._outcomes(result(), tokens, arrays)
         except Exception as error:
-            shape = f"{len(arrays)} x {max(map(len, arrays))}"
             # The traceback holds no user text: runners see token ids only, and messages are ours.
+            shape = f"{len(arrays)} x {max(map(len, arrays))}"
             logger.warning("runner %s failed on a batch of %s tokens", name, shape, exc_info=error)
+            if isinstance(error, OutOfDeviceMemory):
+                return [error] * len(arrays)
+            if isinstance(error, DeviceLost):
+                raise RunnerBroken(str(error), _reason(error)) from error
             if not trusted:
                 self._ask()
             if len(arrays) == 1:
                 return [RuntimeFault(f"the runner {name} failed on this text")]
         half = len(arrays) // 2
-        return self._compute(arrays[:half], trusted=True) + self._compute(arrays[half:], trusted=True)
+        return [*self._compute_again(arrays[:half]), *self._compute_again(arrays[half:])]
 
-    def _checked(self, tokens: Int32) -> Int32:
-        """Run padded tokens int32 [batch, tokens]; candidates int32 [batch, tokens, k]."""
-        output = self.runner.run(tokens)
+    def _compute_again(self, arrays: Sequence[Int32]) -> list[Outcome]:
+        tokens = pad(arrays, self._pad_id)
+        return self._compute(arrays, tokens, partial(self.runner.run, tokens), trusted=True)
+
+    def _outcomes(self, output: Int32, tokens: Int32, arrays: Sequence[Int32]) -> list[Outcome]:
+        """Check candidates int32 [batch, tokens, k], and cut them into those of the entries."""
         wanted = (*tokens.shape, self._top_k or output.shape[-1])
         if output.shape != wanted or output.dtype != np.int32:
             raise RuntimeFault(
@@ -200,4 +224,9 @@ class Worker:
         if np.any((tokens != self._pad_id) & ((output[..., 0] & SCORE_ONE) == 0)) or np.any(output < 0):
             raise RuntimeFault(f"the runner {self.runner.name} returned no probabilities (NaN or overflow)")
         # A copy, because a runner may use the same buffer for its next batch.
-        return np.array(output, order="C")
+        copied = np.array(output, order="C")
+        return [copied[row, : len(array)] for row, array in enumerate(arrays)]
+
+
+def _reason(error: Exception) -> str:
+    return "device_lost" if isinstance(error, DeviceLost) else "wrong_answer"

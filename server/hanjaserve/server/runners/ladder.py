@@ -6,44 +6,37 @@ it is logged, and returned for GetServerInfo.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from hanjaserve.server.bundle import Bundle
-from hanjaserve.server.errors import ConfigError, HanjaserveError, RuntimeFault
+from hanjaserve.server.errors import ConfigError, HanjaserveError, NotInstalled, RuntimeFault
 from hanjaserve.server.runners.base import Runner
+from hanjaserve.server.runners.gpu import GpuOptions, gpu_rungs
 from hanjaserve.server.runners.onnxruntime import ONNX_MODEL, OnnxRunner
 from hanjaserve.server.runners.openvino import OpenVinoRunner
+from hanjaserve.server.runners.rung import Rung
 from hanjaserve.server.runners.selftest import check_runner
+
+__all__ = ["AUTO", "RUNGS", "Rung", "open_runner", "rungs_for"]
 
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """One kind of runner.
-
-    Attributes:
-        name: What `--runner` calls it.
-        device: Rungs of the same device stand together.
-        open: (bundle, threads) -> runner; raises HanjaserveError with the reason if it can't.
-    """
-
-    name: str
-    device: str
-    open: Callable[[Bundle, int], Runner]
-
-
 def _open_onnxruntime(bundle: Bundle, threads: int) -> Runner:
     return OnnxRunner(bundle.path(ONNX_MODEL), threads)
 
 
-RUNGS: tuple[Rung, ...] = (
-    Rung(name="openvino", device="cpu", open=OpenVinoRunner),
-    Rung(name="onnxruntime", device="cpu", open=_open_onnxruntime),
-)
+def rungs_for(gpu: GpuOptions) -> tuple[Rung, ...]:
+    """Every rung, with these options for the GPU."""
+    return (
+        *gpu_rungs(gpu),
+        Rung(name="openvino", device="cpu", open=OpenVinoRunner),
+        Rung(name="onnxruntime", device="cpu", open=_open_onnxruntime),
+    )
+
+
+RUNGS: tuple[Rung, ...] = rungs_for(GpuOptions())
 
 
 def open_runner(
@@ -75,6 +68,8 @@ def open_runner(
     for rung in _ordered(rungs, bundle.manifest.cpu_runtime):
         try:
             return _open(rung, bundle, threads), tuple(steps)
+        except NotInstalled as error:  # nobody wanted it here: no step down
+            logger.debug("runner %s: %s", rung.name, error)
         except HanjaserveError as error:
             steps.append(f"{rung.name}: {error}")
             logger.warning("runner %s does not serve: %s", rung.name, error)
@@ -85,8 +80,10 @@ def _open(rung: Rung, bundle: Bundle, threads: int) -> Runner:
     runner = rung.open(bundle, threads)
     try:
         check_runner(runner, bundle)
-    except BaseException:
+    except BaseException as error:
         runner.close()
+        if isinstance(error, RuntimeFault):
+            rung.condemn(bundle, runner)
         raise
     return runner
 

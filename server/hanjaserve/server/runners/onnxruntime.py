@@ -1,43 +1,63 @@
-"""The other CPU runner: ONNX Runtime, for models that it runs faster. An optional package."""
+"""ONNX Runtime: the other CPU runner, for models that it runs faster, and the last resort on a GPU.
 
+Optional packages: onnxruntime, and onnxruntime-gpu with CUDA.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hanjaserve.server.errors import ConfigError, RuntimeFault
+from hanjaserve.server.errors import NotInstalled, RuntimeFault
 from hanjaserve.server.shapes import Int32
 
 ONNX_MODEL = "model.fp32.onnx"
 INPUT, OUTPUT = "tokens", "candidates"
 ERRORS_ONLY = 3
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+def require_gpu_package() -> None:
+    """Look, without importing anything, whether the package with CUDA is installed.
+
+    Raises:
+        NotInstalled: It is not.
+    """
+    try:
+        version("onnxruntime-gpu")
+    except PackageNotFoundError:
+        raise _not_installed("onnxruntime-gpu") from None
+
+
+def _not_installed(package: str) -> NotInstalled:
+    return NotInstalled(f"{package} is not installed: pip install {package}, or choose another runner")
 
 
 class OnnxRunner:
-    """Runs an engine graph on the CPU. See `runners.base.Runner`.
+    """Runs an engine graph on the CPU, or by CUDA. See `runners.base.Runner`.
 
     Raises:
-        ConfigError: ONNX Runtime is not installed.
-        RuntimeFault: It does not take the model.
+        NotInstalled: ONNX Runtime is not installed.
+        RuntimeFault: It does not take the model, or CUDA does not work.
     """
 
-    def __init__(self, model_path: Path, threads: int = 0) -> None:
+    def __init__(self, model_path: Path, threads: int = 0, *, cuda: bool = False) -> None:
         try:
             import onnxruntime as ort
         except ImportError:
-            raise ConfigError(
-                "the runner onnxruntime needs a package that is not installed: "
-                "pip install onnxruntime, or choose another runner"
-            ) from None
-        self.name = f"onnxruntime {ort.__version__}"
+            raise _not_installed("onnxruntime") from None
+        provider = CUDA if cuda else CPU
+        self.name = f"onnxruntime {ort.__version__}{' CUDA' if cuda else ''}"
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
         try:
-            self._session: Any = ort.InferenceSession(
-                str(model_path), options, providers=["CPUExecutionProvider"]
-            )
+            self._session: Any = ort.InferenceSession(str(model_path), options, providers=[provider])
         except Exception as error:  # the package raises types that it does not export
             raise RuntimeFault(f"ONNX Runtime can't load {model_path.name}: {error}") from error
+        # Where CUDA does not work it takes the CPU and says so only in its log.
+        if self._session.get_providers()[0] != provider:
+            raise RuntimeFault(f"ONNX Runtime can't use {provider} here: look at its log and the driver")
 
     def run(self, tokens: Int32) -> Int32:
         """See `Runner.run`."""

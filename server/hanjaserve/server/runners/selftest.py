@@ -4,6 +4,7 @@
     duplicate rows      of a batch give the same
     permuted rows       give permuted results
     longest bucket      padding changes nothing
+    every bucket        of a GPU, full, on every lane at a time, gives the same
 
 Rounding may turn a decision that is a near tie, so answers may differ where the runner itself gives
 its best two candidates nearly the same probability; anywhere else a difference is a fault.
@@ -18,7 +19,7 @@ from hanjaserve.server.codec import Codec, Decoded, Window, make_codec
 from hanjaserve.server.errors import RuntimeFault
 from hanjaserve.server.labels import KEEP
 from hanjaserve.server.options import DEFAULT_STYLE
-from hanjaserve.server.runners.base import Runner
+from hanjaserve.server.runners.base import BucketedRunner, Runner
 from hanjaserve.server.shapes import Int32, pad, padded_length, unpack_labels, unpack_scores
 
 NEAR_TIE = 0.05
@@ -41,6 +42,8 @@ def check_runner(runner: Runner, bundle: Bundle) -> None:
     rows = [window.tokens for windows in encoded for window in windows]
     answers = _run(runner, rows, bundle)
     _check_invariance(runner, rows, answers, bundle)
+    if isinstance(runner, BucketedRunner):
+        _check_buckets(runner, max(rows, key=len), bundle)
     check_sentences(runner, codec, bundle.labels().labels, sentences, encoded, answers)
 
 
@@ -104,6 +107,22 @@ def _check_invariance(
     for fault, pairs in tests:
         if not all(agree(one, other) for one, other in pairs):
             raise RuntimeFault(f"self-test of {runner.name}: {fault}; the engine computes wrongly")
+
+
+def _check_buckets(runner: BucketedRunner, row: Int32, bundle: Bundle) -> None:
+    """Each shape is a program of its own, captured before the next one was set up, so none goes untried."""
+    table = runner.buckets
+    for bucket in table.buckets:
+        part = row[: bucket.tokens]
+        answer = _run(runner, [part], bundle, table.lengths[-1])[0]
+        tokens = pad([part] * bucket.rows, bundle.manifest.pad_id, bucket.tokens)
+        flights = [runner.submit(tokens) for _ in range(runner.depth)]
+        for lane, output in enumerate([flight.result() for flight in flights]):
+            if not all(agree(answer, found[: len(part)]) for found in output):
+                raise RuntimeFault(
+                    f"self-test of {runner.name}: bucket {bucket} differs on lane {lane + 1}; the engine "
+                    "computes wrongly"
+                )
 
 
 def agree(one: Int32, other: Int32) -> bool:
