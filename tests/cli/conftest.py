@@ -35,6 +35,8 @@ def hanjaserve(address: str, tiny_bundle: Path) -> Hanjaserve:
                 **os.environ,
                 "HANJASERVE_TARGET": address,
                 "HANJASERVE_BUNDLE": str(tiny_bundle),
+                # Else a TensorRT that is installed without a GPU is reported, as it should be.
+                "HANJASERVE_RUNNER": "openvino",
                 **environment,
             },
         )

@@ -204,7 +204,8 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "--bundle",
         metavar="DIR",
         type=Path,
-        help="the model bundle of --local; default $HANJASERVE_BUNDLE, else the bundled one",
+        help="the model bundle of --local; default $HANJASERVE_BUNDLE, else the bundled one; "
+        "$HANJASERVE_RUNNER pins what computes",
     )
 
 
@@ -231,6 +232,9 @@ def _open_local(bundle: Path | None) -> "LocalConverter":
 
     given = os.environ.get("HANJASERVE_BUNDLE")
     try:
-        return LocalConverter.open(bundle or (Path(given) if given else None))
+        return LocalConverter.open(
+            bundle or (Path(given) if given else None),
+            runner=os.environ.get("HANJASERVE_RUNNER", "auto"),
+        )
     except HanjaserveError as error:
         raise CliError(str(error), USAGE) from error
