@@ -60,5 +60,8 @@ engine: setup
 engine-check: setup-dev
 	$(VENV)/bin/hanjaserve build check-engine
 
+gpu-check: setup-dev
+	$(PY) -m benchmarks.gpu
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

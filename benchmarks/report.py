@@ -15,15 +15,15 @@ PACKAGES = ("hanjaserve", "grpcio", "protobuf", "numpy", "openvino", "onnxruntim
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
 
-def environment() -> dict[str, object]:
-    """The machine, the versions and the commit."""
+def environment(packages: Sequence[str] = ()) -> dict[str, object]:
+    """The machine, the versions (of these packages as well) and the commit."""
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_average": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in (*PACKAGES, *packages)},
         "commit": _commit(),
     }
 

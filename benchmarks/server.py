@@ -5,7 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,15 +33,20 @@ class Server:
 
 
 @contextmanager
-def running(bundle: Path, *, threads: int) -> Iterator[Server]:
+def running(bundle: Path, *, threads: int, flags: Sequence[str] = ()) -> Iterator[Server]:
     """Start a server, and stop it when the block ends.
+
+    Args:
+        bundle: What it serves.
+        threads: Of its runner.
+        flags: Other options of `hanjaserve serve`.
 
     Raises:
         ServerFailed: It did not start.
     """
     command = [sys.executable, "-m", "hanjaserve.cli.main", "serve", "--port", "0"]
     command += ["--bundle", str(bundle), "--threads", str(threads), "--log-level", "warning"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
     try:
         server = Server(address=_address(process))
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

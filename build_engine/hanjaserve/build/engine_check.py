@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 from onnx import TensorProto
@@ -25,6 +26,9 @@ from hanjaserve.server.errors import BuildError
 from hanjaserve.server.runners.buckets import BucketTable
 from hanjaserve.server.runners.flavours import Flavour, open_flavour
 from hanjaserve.server.runners.plans import ANY, FP16_MODEL, PlanSpec, builder_flags
+
+if TYPE_CHECKING:
+    from hanjaserve.build.engine_graph import EngineGraph
 
 TARGETS = ("8.9", ANY)
 """Ada (L4, L40S, GeForce 40), and whatever TensorRT for RTX knows."""
@@ -121,13 +125,21 @@ def census(model: onnx.ModelProto) -> str:
 
 
 def export_word_graph(shape: WordShape, target: Path) -> None:
-    """Write the FP16 engine graph of a RoBERTa token classifier with weights from a seed."""
+    """Write the FP16 graph of `word_graph` and, beside it, the FP32 one."""
+    from hanjaserve.build.export import export_fp32
+    from hanjaserve.build.fp16 import export_fp16
+
+    source = target.with_name("model.fp32.onnx")
+    export_fp32(word_graph(shape), shape.max_tokens, source)
+    export_fp16(source, target)
+
+
+def word_graph(shape: WordShape) -> EngineGraph:
+    """The engine graph of a RoBERTa token classifier with weights from a seed."""
     import torch
     from transformers import RobertaConfig, RobertaForTokenClassification
 
     from hanjaserve.build.engine_graph import EngineGraph, WordScorer
-    from hanjaserve.build.export import export_fp32
-    from hanjaserve.build.fp16 import export_fp16
 
     config = RobertaConfig(
         vocab_size=shape.vocabulary,
@@ -142,11 +154,8 @@ def export_word_graph(shape: WordShape, target: Path) -> None:
         attn_implementation="eager",
     )
     torch.manual_seed(0)
-    model = RobertaForTokenClassification(config).eval()
-    scorer = WordScorer(model, pad_id=1, offset_positions=True)
-    source = target.with_name("model.fp32.onnx")
-    export_fp32(EngineGraph(scorer).eval(), shape.max_tokens, source)
-    export_fp16(source, target)
+    scorer = WordScorer(RobertaForTokenClassification(config).eval(), pad_id=1, offset_positions=True)
+    return EngineGraph(scorer).eval()
 
 
 def _spec(flavour: Flavour, compute: str, max_tokens: int) -> PlanSpec:

@@ -420,3 +420,14 @@ def test_every_error_code_is_one_of_three_kinds(open_runner: Open, gpu: FakeGpu,
         runner.run(batch(1, 1))
     wanted = DeviceLost if code.name in STICKY else OutOfDeviceMemory if code == OOM else RuntimeFault
     assert type(caught.value) is wanted
+
+
+@pytest.mark.parametrize("graphs", [True, False])
+def test_replay_uses_all_lanes(open_runner: Open, gpu: FakeGpu, graphs: bool) -> None:
+    runner = open_runner(use_graphs=graphs)
+    gpu.frozen = graphs
+    runner.replay(TABLE.buckets[0], 5)
+    call = "cuGraphLaunch" if graphs else "execute_async_v3"
+    assert gpu.calls.count(call) == 5 and not any(gpu.queues.values())
+    assert gpu.violations == []
+    assert_answers(runner)

@@ -84,7 +84,7 @@ class Lane:
         self._tokens[:] = engine.pad_id
         for bucket in engine.buckets.buckets:
             self._prepare(bucket, use_graphs and cuda.has_graphs)
-        cuda.synchronize(self._stream)
+        self.drain()
 
     def launch(self, tokens: Int32, bucket: Bucket) -> None:
         """Queue a batch; the tokens may be changed as soon as this returns.
@@ -98,12 +98,20 @@ class Lane:
         padded[:rows, :length] = tokens
         padded[:rows, length:] = self._engine.pad_id
         padded[rows:] = self._engine.pad_id
+        self.queue(bucket)
+        self._cuda.record(self._event, self._stream)
+        self.busy = True
+
+    def queue(self, bucket: Bucket) -> None:
+        """Queue the work of a bucket on whatever lies in its buffers."""
         if graph := self.graphs.get(bucket):
             self._cuda.launch(graph, self._stream)
         else:
             self._queue_now(bucket)
-        self._cuda.record(self._event, self._stream)
-        self.busy = True
+
+    def drain(self) -> None:
+        """Wait until nothing is queued."""
+        self._cuda.synchronize(self._stream)
 
     def done(self) -> bool:
         """Whether the batch under way is computed."""
@@ -150,7 +158,7 @@ class Lane:
     def _prepare(self, bucket: Bucket, use_graphs: bool) -> None:
         """Run a bucket once, which loads kernels and settles what a capture would record; capture it."""
         self._queue_now(bucket)
-        self._cuda.synchronize(self._stream)
+        self.drain()
         if not use_graphs:
             return
         if not self._engine.flavour.capturable(self._context(bucket), self._address):

@@ -111,6 +111,14 @@ class TensorRtRunner:
                 return Done(self._run_halves(tokens, error))
             return _LaneFlight(self, lane, bucket, tokens)
 
+    def replay(self, bucket: Bucket, times: int) -> None:
+        """Compute what lies in the buffers of a bucket over and over, on all lanes: to measure the device."""
+        with self._guarded():
+            for turn in range(times):
+                self._lanes[turn % len(self._lanes)].queue(bucket)
+            for lane in self._lanes:
+                lane.drain()
+
     def close(self) -> None:
         """See `Runner.close`. Of a lost GPU nothing can be freed, and to try may end the process."""
         if self._lost is not None:
