@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -79,6 +80,7 @@ class FakeConverter:
         *,
         deadline: float | None,
         priority: Priority,
+        contexts: Sequence[int] = (),
     ) -> list[Conversion | HanjaserveError]:
         self.calls.append((options, deadline, priority))
         if self.overloads:
@@ -96,7 +98,8 @@ class FakeConverter:
             raise
         finally:
             self.items -= len(texts)
-        return [self._one(text, options) for text in texts]
+        own = [text[skip:] for text, skip in zip(texts, contexts or repeat(0), strict=False)]
+        return [self._one(text, options) for text in own]
 
     def _one(self, text: str, options: Options) -> Conversion | HanjaserveError:
         if text.startswith("!"):

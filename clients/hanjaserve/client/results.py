@@ -113,10 +113,11 @@ class ServerInfo:
 
 def conversion_from_proto(message: pb.Conversion) -> Conversion:
     """The value of a message."""
-    return Conversion(text=message.text, spans=tuple(map(_span, message.spans)))
+    return Conversion(text=message.text, spans=tuple(map(span_from_proto, message.spans)))
 
 
-def _span(message: pb.Span) -> Span:
+def span_from_proto(message: pb.Span) -> Span:
+    """The value of a message."""
     return Span(
         start=message.start,
         end=message.end,

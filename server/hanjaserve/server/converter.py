@@ -57,7 +57,13 @@ class TextConverter(Protocol):
         """See `Converter.convert`."""
 
     async def convert_batch(
-        self, texts: Sequence[str], options: Options, *, deadline: float | None, priority: Priority
+        self,
+        texts: Sequence[str],
+        options: Options,
+        *,
+        deadline: float | None,
+        priority: Priority,
+        contexts: Sequence[int] = (),
     ) -> list[Conversion | HanjaserveError]:
         """See `Converter.convert_batch`."""
 

@@ -1,7 +1,7 @@
 """Between protocol messages and the converter's own values; nothing but translation and checks."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from hanjaserve.server.characters import CharacterSet, characters_of
 from hanjaserve.server.converter import Conversion
@@ -9,7 +9,7 @@ from hanjaserve.server.errors import BadOption, HanjaserveError, InvalidText
 from hanjaserve.server.glossaries import Glossaries
 from hanjaserve.server.glossary import Glossary, GlossaryEntry
 from hanjaserve.server.options import DEFAULT_STYLE, Options, Rendering
-from hanjaserve.server.spans import Source
+from hanjaserve.server.spans import Source, Span
 from hanjaserve.server.status import status_of
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
@@ -61,14 +61,14 @@ def options_from(
     """
     try:
         options = Options(
-            rendering=_one_of(RENDERINGS, "rendering", "Rendering", message.rendering),
+            rendering=one_of(RENDERINGS, "rendering", "Rendering", message.rendering),
             min_score=message.min_score,
             max_alternatives=message.max_alternatives,
             first_occurrence_only=message.first_occurrence_only,
             style=message.style or DEFAULT_STYLE,
             with_spans=message.with_spans,
             characters=characters_of(
-                _one_of(CHARACTER_SETS, "character_set", "CharacterSet", message.character_set),
+                one_of(CHARACTER_SETS, "character_set", "CharacterSet", message.character_set),
                 message.characters,
             ),
             with_kept=message.with_kept,
@@ -81,7 +81,12 @@ def options_from(
     return options
 
 
-def _one_of(known: Mapping[K, T], field: str, enum: str, value: K) -> T:
+def one_of(known: Mapping[K, T], field: str, enum: str, value: K) -> T:
+    """What a value of an enum stands for.
+
+    Raises:
+        BadOption: Nothing.
+    """
     if value not in known:
         raise BadOption(field, f"{field} is {value}: use a value of {enum}, {min(known)} to {max(known)}")
     return known[value]
@@ -188,10 +193,21 @@ def _fill(target: pb.Conversion, conversion: Conversion) -> None:
     """Write a conversion; its spans are empty unless the options asked for them."""
     # Even an empty text makes the conversion present, and so the outcome of its oneof.
     target.text = conversion.text
-    for span in conversion.spans:
-        added = target.spans.add(
-            start=span.start,
-            end=span.end,
+    fill_spans(target.spans, conversion.spans)
+
+
+def fill_spans(target: Any, spans: Iterable[Span], places: Sequence[int] | None = None) -> None:
+    """Write spans.
+
+    Args:
+        target: A repeated field of `pb.Span`.
+        spans: Offsets in code points.
+        places: What those become; None leaves them as they are.
+    """
+    for span in spans:
+        added = target.add(
+            start=places[span.start] if places else span.start,
+            end=places[span.end] if places else span.end,
             hangul=span.hangul,
             hanja=span.hanja,
             score=span.score,

@@ -17,6 +17,8 @@ from hanjaserve.server.errors import BatchTooLarge, Draining, TextTooLong
 from hanjaserve.server.gate import Gate
 from hanjaserve.server.glossaries import Glossaries
 from hanjaserve.server.glossary_service import GlossaryService
+from hanjaserve.server.live.settings import LiveBounds, LiveBudget
+from hanjaserve.server.live.stream import LiveStream
 from hanjaserve.server.messages import batch_response, check_parsed, convert_response, options_from
 from hanjaserve.server.streaming import StreamSession
 from hanjaserve.v1 import hanjaserve_pb2 as pb
@@ -47,6 +49,12 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
         self._config = config
         self._gate = gate
         self._backend: Backend | None = None
+        self._live_budget = LiveBudget(config.max_live_total_code_points)
+        self._live_bounds = LiveBounds(
+            code_points=config.max_live_code_points,
+            edits_per_s=config.max_live_edits_per_s,
+            interim_per_s=config.max_live_interim_per_s,
+        )
 
     def go_live(self, backend: Backend) -> None:
         """Convert with `backend` from now on, and let calls in."""
@@ -111,6 +119,25 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
                 async for response in session.responses(requests):
                     yield response
 
+    async def LiveConvert(
+        self, requests: AsyncIterator[pb.LiveRequest], context: Any
+    ) -> AsyncIterator[pb.LiveResponse]:
+        """Convert a document while it is edited."""
+        async with self._gate.call(context, "LiveConvert") as call:
+            backend = self._live()
+            stream = LiveStream(
+                backend.converter,
+                call,
+                bounds=self._live_bounds,
+                budget=self._live_budget,
+                styles=backend.styles,
+                glossaries=backend.glossaries,
+                model_revision=backend.revision,
+            )
+            with self._gate.ended_by(stream.stop_reading):
+                async for response in stream.responses(requests):
+                    yield response
+
     async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Any) -> pb.GetServerInfoResponse:
         """Tell what is served; answers even while the server loads or drains."""
         config = self._config
@@ -124,6 +151,7 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
                 max_inline_glossary_entries=config.max_inline_glossary_entries,
                 max_glossary_entries=config.max_glossary_entries,
                 max_glossaries=config.max_glossaries,
+                max_live_code_points=config.max_live_code_points,
             ),
             ready=self._gate.ready,
         )

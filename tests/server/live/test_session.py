@@ -1,0 +1,431 @@
+"""A session against a client, as a state machine: edits, cuts, lost connections, in any order.
+
+The converter is a stand-in whose result depends on every character of a segment and of its context, so
+that a result made from anything else is noticed. "Fresh conversion" is: cut the final document into
+segments by the rule (where the client has committed or resumed: as the session has), take the context of
+each, and convert each by itself.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from hanjaserve.client.live_document import LiveDocument
+from hanjaserve.client.live_document import Splice as ClientSplice
+from hanjaserve.client.live_view import LiveSegment, LiveView
+from hanjaserve.server.assembly import Conversion
+from hanjaserve.server.errors import BadOption, LimitReached, RuntimeFault, StateChanged
+from hanjaserve.server.glossaries import Glossaries
+from hanjaserve.server.live.conversions import Turn
+from hanjaserve.server.live.cutting import Segmentation, ends_in
+from hanjaserve.server.live.document import CONTEXT
+from hanjaserve.server.live.session import LiveSession
+from hanjaserve.server.live.settings import LiveBounds, LiveBudget, LiveSettings
+from hanjaserve.server.spans import Span
+from hanjaserve.v1 import hanjaserve_pb2 as pb
+
+PARTS = ["가", "수도", " ", ".", "\n", "다. ", "!” ", "ㅅ", "가나다라마바사아자차카타파하 " * 5, "x"]
+TEXTS = st.lists(st.sampled_from(PARTS), max_size=5).map("".join)
+BOUNDS = LiveBounds(code_points=20_000)
+
+
+def converted(context: str, text: str) -> str:
+    return f"<{context}|{text}>"
+
+
+def outcomes(turn: Turn) -> list[Conversion]:
+    found = []
+    for item in turn.items:
+        context, text = item.text[: item.skip], item.text[item.skip :]
+        span = Span(start=0, end=len(text), hangul=text, hanja="", score=0.5)
+        found.append(Conversion(text=converted(context, text), spans=(span,)))
+    return found
+
+
+def fresh(text: str, lengths: Sequence[int]) -> str:
+    parts, at = [], 0
+    for length in lengths:
+        context = text[max(0, at - CONTEXT) : at].rpartition("\n")[2]
+        parts.append(converted(context, text[at : at + length]))
+        at += length
+    assert at == len(text)
+    return "".join(parts)
+
+
+def opened(
+    config: pb.LiveConfig, budget: LiveBudget | None = None, bounds: LiveBounds = BOUNDS
+) -> LiveSession:
+    found = LiveSettings.read(config, bounds, ["modern"], Glossaries())
+    return LiveSession(found, bounds, budget or LiveBudget(10**9), name="session", model_revision="abc")
+
+
+class Typing(RuleBasedStateMachine):
+    """A client and a server with a connection between them, which nothing makes wait in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = LiveBudget(10**9)
+        self.finals_only = False
+        self.session = opened(pb.LiveConfig(), self.budget)
+        self.document, self.view = LiveDocument(), LiveView()
+        self.sent: list[pb.LiveRequest] = []
+        self.turn: Turn | None = None
+        self.committed = False
+        self.ended: dict[int, int] = {}
+        self.final: dict[int, LiveSegment] = {}
+
+    @rule(finals_only=st.booleans())
+    @precondition(lambda self: self.document.revision == 0)
+    def configure(self, finals_only: bool) -> None:
+        self.finals_only = finals_only
+        self.session = opened(pb.LiveConfig(finals_only=finals_only), self.budget)
+
+    # ---- the client types; messages are on their way until `deliver`
+
+    @rule(places=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), TEXTS), min_size=1, max_size=3))
+    def edit(self, places: list[tuple[float, int, str]]) -> None:
+        splices, done, size = [], 0, len(self.document.text)
+        for where, length, text in sorted(places):
+            start = max(done, round(where * size))
+            done = min(size, start + length)
+            splices.append(ClientSplice(start=start, end=done, text=text))
+        self.sent.append(self.document.edit(splices))
+
+    @rule(text=TEXTS)
+    def append(self, text: str) -> None:
+        end = len(self.document.text)
+        self.sent.append(self.document.edit([ClientSplice(start=end, end=end, text=text)]))
+
+    @rule(text=TEXTS)
+    def replace(self, text: str) -> None:
+        self.sent.append(self.document.replace(text))
+
+    @rule()
+    def commit(self) -> None:
+        self.committed |= bool(self.document.text)
+        self.sent.append(self.document.commit())
+
+    # ---- the server works
+
+    @rule(count=st.integers(1, 3))
+    @precondition(lambda self: self.sent)
+    def deliver(self, count: int) -> None:
+        for message in self.sent[:count]:
+            self.session.receive(message)
+        self.sent = self.sent[count:]
+
+    @rule()
+    @precondition(lambda self: self.turn is None)
+    def begin_turn(self) -> None:
+        self.turn = self.session.next_turn()
+
+    @rule()
+    @precondition(lambda self: self.turn is not None)
+    def finish_turn(self) -> None:
+        assert self.turn is not None
+        turn, self.turn = self.turn, None
+        self.session.finish(turn, outcomes(turn))
+
+    # ---- the client reads, or loses the connection
+
+    @rule()
+    def read(self) -> None:
+        for event in self.session.take():
+            self.apply(event)
+        self.document.forget(self.view.done)
+
+    def apply(self, event: pb.LiveEvent) -> None:
+        for number in event.invalidated.segment_ids:
+            assert number in self.final, "only finals are invalidated"
+            del self.final[number]
+        found = self.view.apply(event)
+        if isinstance(found, LiveSegment):
+            assert found.id not in self.final, "a final changed without being invalidated"
+            assert found.is_final or not self.finals_only
+            if found.is_final:
+                self.final[found.id] = found
+        if event.HasField("done"):
+            for revision in range(event.done.first_revision, event.done.revision + 1):
+                self.ended[revision] = self.ended.get(revision, 0) + 1
+        assert not event.HasField("rejected")
+
+    @rule(read_before=st.booleans())
+    def lose_connection(self, read_before: bool) -> None:
+        if read_before:
+            self.read()
+        resume = self.document.resume(self.view, "session")
+        self.committed |= bool(resume.finals)
+        kept = {final.segment_id for final in resume.finals}
+        self.final = {number: final for number, final in self.final.items() if number in kept}
+        self.session.close()
+        self.sent, self.turn = [], None
+        self.session = opened(pb.LiveConfig(resume=resume, finals_only=self.finals_only), self.budget)
+        self.view.restart()
+        # Whatever was not answered is answered by the new session, as one.
+        self.ended = {revision: 1 for revision in range(1, self.document.revision)}
+
+    # ---- what must hold
+
+    def settle(self) -> None:
+        self.deliver(len(self.sent))
+        for _ in range(1000):
+            if self.turn is None:
+                self.turn = self.session.next_turn()
+            if self.turn is None:
+                break
+            self.finish_turn()
+        self.read()
+        assert self.session.settled and not self.session.outbox
+
+    @rule()
+    def compare(self) -> None:
+        self.settle()
+        text = self.document.text
+        assert self.session.text == text
+        lengths = [length for _, length in self.view._list]
+        if not self.committed and all(length < 512 for length in lengths):
+            ends = [0, *ends_in(text, Segmentation.SENTENCE), len(text)]
+            assert lengths == [b - a for a, b in pairwise(ends) if b > a]
+        if self.finals_only:
+            # What is open has no result, or that of an earlier text: all others have theirs.
+            finals = [segment.text for segment, _, _ in self.view.finals()]
+            assert "".join(finals) in (fresh(text, lengths), fresh(text[: sum(lengths[:-1])], lengths[:-1]))
+        else:
+            assert self.view.text == fresh(text, lengths)
+        assert self.ended == {revision: 1 for revision in range(1, self.document.revision + 1)}
+
+    def teardown(self) -> None:
+        self.settle()
+        self.session.end_input()
+        self.settle()
+        assert self.view.text == fresh(self.document.text, [length for _, length in self.view._list])
+        assert len(self.final) == len(self.view._list), "everything is final in the end"
+        self.session.close()
+        assert self.budget.used == 0
+
+    @invariant()
+    def finals_are_what_they_were(self) -> None:
+        for segment, _, _ in self.view.finals():
+            assert self.final.get(segment.id) == segment
+
+
+TestTyping = Typing.TestCase
+TestTyping.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+# ---- what is refused
+
+
+def edit(revision: int, start: int, end: int, text: str) -> pb.LiveRequest:
+    splices = [pb.Splice(start=start, end=end, text=text)]
+    return pb.LiveRequest(edit=pb.LiveEdit(revision=revision, splices=splices))
+
+
+def splices(revision: int, count: int) -> pb.LiveRequest:
+    return pb.LiveRequest(edit=pb.LiveEdit(revision=revision, splices=[pb.Splice()] * count))
+
+
+def replace(revision: int, text: str) -> pb.LiveRequest:
+    return pb.LiveRequest(replace=pb.LiveReplace(revision=revision, text=text))
+
+
+def rejections(session: LiveSession) -> list[tuple[int, int, str]]:
+    found = [event.rejected for event in session.take() if event.HasField("rejected")]
+    return [(event.revision, event.status.code, event.status.message) for event in found]
+
+
+INVALID, PRECONDITION, EXHAUSTED = 3, 9, 8
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "words"),
+    [
+        (edit(3, 0, 0, "x"), PRECONDITION, "revision 3 came, 2 was expected"),
+        (edit(1, 0, 0, "x"), PRECONDITION, "revision 1 came, 2 was expected"),
+        (replace(1, "x"), PRECONDITION, "must be 2 or later"),
+        (pb.LiveRequest(commit=pb.LiveCommit(revision=9)), PRECONDITION, "revision 9 came"),
+        (edit(2, 0, 9, "x"), INVALID, "splices[0] is [0, 9)"),
+        (edit(2, 0, 0, "x" * 20_001), INVALID, "20004 code points, the limit is 20000"),
+        (replace(2, "가\n" * 10_000), INVALID, "segments, the limit is 2500"),
+        (splices(2, 1025), INVALID, "splices has 1025, the limit is 1024"),
+    ],
+)
+def test_a_refused_revision_leaves_the_document_until_a_replace(
+    message: pb.LiveRequest, code: int, words: str
+) -> None:
+    session = opened(pb.LiveConfig())
+    session.receive(replace(1, "가나다"))
+    session.receive(message)
+    ((revision, got, why),) = rejections(session)
+    assert (got, words in why) == (code, True), why
+    assert session.text == "가나다"
+    session.receive(edit(revision + 1, 0, 0, "x"))
+    ((_, got, why),) = rejections(session)
+    assert (got, "follows one that was refused" in why) == (PRECONDITION, True)
+    session.receive(replace(20, "라"))
+    session.receive(edit(21, 1, 1, "마"))
+    assert rejections(session) == []
+    assert (session.text, session.revision) == ("라마", 21)
+
+
+def test_an_offset_in_a_surrogate_pair() -> None:
+    session = opened(pb.LiveConfig(offset_unit=pb.OFFSET_UNIT_UTF16))
+    session.receive(replace(1, "😀"))
+    session.receive(edit(2, 1, 2, ""))
+    ((_, code, why),) = rejections(session)
+    assert (code, "offset 1, inside a surrogate pair" in why) == (INVALID, True)
+
+
+def test_too_many_refusals_end_the_session() -> None:
+    session = opened(pb.LiveConfig())
+    with pytest.raises(StateChanged, match="64 revisions in a row were refused"):
+        for _ in range(65):
+            session.receive(edit(7, 0, 0, ""))
+
+
+def test_all_sessions_share_a_budget() -> None:
+    budget = LiveBudget(100)
+    one, two = opened(pb.LiveConfig(), budget), opened(pb.LiveConfig(), budget)
+    one.receive(replace(1, "가" * 60))
+    assert budget.used == 60 + 32
+    two.receive(replace(1, "가" * 60))
+    ((_, code, why),) = rejections(two)
+    assert (code, "have 92 code points, and 60 more exceed the limit of 100" in why) == (EXHAUSTED, True)
+    one.close()
+    two.receive(replace(2, "가" * 60))
+    assert rejections(two) == []
+    two.close()
+    assert budget.used == 0
+
+
+@pytest.mark.parametrize("message", [pb.LiveRequest(), pb.LiveRequest(config=pb.LiveConfig())])
+def test_what_breaks_the_protocol_is_raised(message: pb.LiveRequest) -> None:
+    with pytest.raises(BadOption):
+        opened(pb.LiveConfig()).receive(message)
+
+
+def test_pongs_that_nobody_reads() -> None:
+    session = opened(pb.LiveConfig())
+    ping = pb.LiveRequest(ping=pb.LivePing(nonce=7))
+    session.receive(ping)
+    assert [event.pong.nonce for event in session.take() if event.HasField("pong")] == [7]
+    with pytest.raises(LimitReached, match="64 pongs"):
+        for _ in range(65):
+            session.receive(ping)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (pb.LiveConfig(offset_unit=5), "offset_unit is 5"),  # type: ignore[arg-type]
+        (pb.LiveConfig(segmentation=5), "segmentation is 5"),  # type: ignore[arg-type]
+        (pb.LiveConfig(options=pb.ConvertOptions(min_score=2)), "options.min_score"),
+        (pb.LiveConfig(resume=pb.LiveResume()), "resume_token is ''"),
+    ],
+)
+def test_bad_configurations(config: pb.LiveConfig, words: str) -> None:
+    with pytest.raises(BadOption, match=words):
+        opened(config)
+
+
+@pytest.mark.parametrize(
+    ("finals", "words"),
+    [
+        ([(1, 0, 9)], r"finals\[0\] is \[0, 9\)"),
+        ([(1, 2, 2)], r"is \[2, 2\)"),
+        ([(1, 0, 2), (2, 1, 3)], r"finals\[1\] is \[1, 3\)"),
+        ([(5, 0, 2)], "has the id 5: ids must differ and be below 5"),
+        ([(1, 0, 2), (1, 2, 3)], "has the id 1"),
+        ([(0, 0, 2)], "has the id 0"),
+        ([(1, 0, 1)], r"is \[0, 1\)"),
+    ],
+)
+def test_bad_finals_of_a_resumed_session(finals: list[tuple[int, int, int]], words: str) -> None:
+    known = [pb.FinalSegment(segment_id=number, start=start, end=end) for number, start, end in finals]
+    resume = pb.LiveResume(resume_token="t", revision=3, text="😀가", finals=known, next_segment_id=5)
+    with pytest.raises(BadOption, match=words):
+        opened(pb.LiveConfig(resume=resume, offset_unit=pb.OFFSET_UNIT_UTF16))
+
+
+# ---- what is told
+
+
+def results(session: LiveSession) -> list[tuple[int, int, str, bool]]:
+    found = [event.result for event in session.take() if event.HasField("result")]
+    return [(r.segment_id, r.revision, r.text, r.is_final) for r in found]
+
+
+def turn(session: LiveSession) -> None:
+    given = session.next_turn()
+    assert given is not None
+    session.finish(given, outcomes(given))
+
+
+def test_the_newest_edit_goes_first() -> None:
+    session = opened(pb.LiveConfig())
+    session.receive(replace(1, "가나다라마. " * 2_000 + "끝"))
+    first = session.next_turn()
+    assert first is not None and first.code_points < 4_200
+    assert session.next_turn() is None, "one turn at a time"
+    session.receive(edit(2, 14_001, 14_001, "수도"))
+    session.finish(first, outcomes(first))
+    second = session.next_turn()
+    assert second is not None
+    assert second.items[0].text.endswith("끝수도")
+    session.finish(second, outcomes(second))
+    session.take()
+
+
+def test_an_old_result_is_better_than_none_while_somebody_types() -> None:
+    session = opened(pb.LiveConfig())
+    session.receive(replace(1, "가"))
+    given = session.next_turn()
+    assert given is not None
+    session.receive(edit(2, 1, 1, "나"))
+    session.finish(given, outcomes(given))
+    assert results(session) == [(1, 1, "<|가>", False)]
+    turn(session)
+    assert results(session) == [(1, 2, "<|가나>", False)]
+
+
+def test_a_slow_reader_gets_the_newest_interim_and_every_final() -> None:
+    session = opened(pb.LiveConfig())
+    session.receive(replace(1, ""))
+    size = 0
+    for number, text in enumerate(["가", "나", ". ", "다", "라"], start=2):
+        session.receive(edit(number, size, size, text))
+        size += len(text)
+        turn(session)
+    events = session.take()
+    assert [event.WhichOneof("event") for event in events[1:3]] == ["segments_changed", "result"]
+    assert [(e.result.text, e.result.is_final) for e in events if e.HasField("result")] == [
+        ("<|가나. >", True), ("<가나. |다라>", False),
+    ]  # fmt: skip
+    assert [(e.done.first_revision, e.done.revision) for e in events if e.HasField("done")] == [(1, 6)]
+
+
+def test_a_fault_is_told_with_the_source_text() -> None:
+    session = opened(pb.LiveConfig())
+    session.receive(replace(1, "가"))
+    given = session.next_turn()
+    assert given is not None
+    session.finish(given, [RuntimeFault("the runner failed on this text")])
+    (result,) = [event.result for event in session.take() if event.HasField("result")]
+    assert (result.text, result.error.code) == ("가", 13)
+    session.receive(edit(2, 1, 1, "나"))
+    turn(session)
+    assert results(session) == [(1, 2, "<|가나>", False)]
+
+
+def test_utf16_offsets_of_segments_and_spans() -> None:
+    session = opened(pb.LiveConfig(offset_unit=pb.OFFSET_UNIT_UTF16))
+    session.receive(replace(1, "😀. 나😀"))
+    turn(session)
+    found = [event.result for event in session.take() if event.HasField("result")]
+    assert [(r.start, r.end, r.spans[0].start, r.spans[0].end) for r in found] == [(0, 4, 0, 4), (4, 7, 0, 3)]
