@@ -124,7 +124,7 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
     ) -> AsyncIterator[pb.LiveResponse]:
         """Convert a document while it is edited."""
         async with self._gate.call(context, "LiveConvert") as call:
-            backend = self._live()
+            backend = self.live()
             stream = LiveStream(
                 backend.converter,
                 call,
