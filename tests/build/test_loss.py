@@ -9,12 +9,16 @@ from hanjaserve.build.data.batches import Batch, collate, orders
 from hanjaserve.build.data.corpus import Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labels
 from hanjaserve.build.loss import loss_of
+from hanjaserve.build.model.lexicon import SLOTS
 
-WEIGHTS = {word: {hanja: 1 / n for n, hanja in enumerate(found, 1)} for word, found in WORDS.items()}
+WEIGHTS = {
+    "general": {word: {hanja: 1 / n for n, hanja in enumerate(found, 1)} for word, found in WORDS.items()}
+}
 
 
 def sentence(text: str, masks: list[int], *words: tuple[int, str]) -> Sentence:
-    return Sentence(style=1, text=text, labels=Labels(masks=np.array(masks, np.uint32), words=list(words)))
+    labels = Labels(masks=np.array(masks, np.uint64), words=list(words))
+    return Sentence(style=1, domain="general", text=text, labels=labels)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def corpus() -> Corpus:
 
 
 def probabilities(batch: Batch, seed: int) -> torch.Tensor:
-    shape = (*batch.tokens.shape, 32)
+    shape = (*batch.tokens.shape, SLOTS)
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -55,7 +59,7 @@ def test_the_loss_is_what_the_definition_says(corpus: Corpus) -> None:
 def test_spellings_are_not_mixed(corpus: Corpus) -> None:
     """Halves of two spellings cost more than a whole one: a word is right only as a whole."""
     batch = collate(corpus, np.array([1]))
-    whole, mixed = torch.zeros(1, 6, 32), torch.zeros(1, 6, 32)
+    whole, mixed = torch.zeros(1, 6, SLOTS), torch.zeros(1, 6, SLOTS)
     whole[0, 3, 1] = whole[0, 4, 1] = 9
     mixed[0, 3, 1] = mixed[0, 4, 2] = 9
     assert loss_of(mixed, batch) > loss_of(whole, batch) + 1

@@ -1,4 +1,4 @@
-from hanjaserve.build.data.spellings import common_spellings, modern, weighted
+from hanjaserve.build.data.spellings import adapted, common_spellings, modern, weighted
 
 
 def test_frequency_outweighs_rank_but_not_by_little() -> None:
@@ -30,3 +30,13 @@ def test_common_spellings_fit_their_words() -> None:
 
 def test_modern_forms() -> None:
     assert modern("強力 映畫") == "强力 映畵"
+
+
+def test_text_in_both_scripts_moves_the_weights_of_its_domain() -> None:
+    general = {"원고": {"原稿": 1.0, "原告": 0.3}, "수도": {"首都": 1.0, "水道": 0.2}}
+    pairs = [("원고와 피고", "原告와 被告")] * 4
+    pairs += [("원고지", "原稿紙"), ("수도", "首都"), ("의원고시", "議員告示")]
+    found = adapted(general, pairs)
+    assert list(found) == ["원고"]
+    assert list(found["원고"]) == ["原告", "原稿"]
+    assert found["원고"]["原告"] == 1.0

@@ -1,6 +1,6 @@
 """Labelled sentences as arrays, laid end to end and cached in one .npz file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -8,18 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanjaserve.build.data.distant import Labels
+from hanjaserve.build.data.spellings import LONGEST_WORD
 from hanjaserve.build.data.tables import Tables
 
-LONGEST_WORD = 6
 MOST_SPELLINGS = 6
 IMPOSSIBLE = np.float32(-1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A text, its labels and the style that announces it."""
+    """A text and its labels.
+
+    Attributes:
+        style: the token that announces it.
+        domain: whose weights its ambiguous words have.
+    """
 
     style: int
+    domain: str
     text: str
     labels: Labels
 
@@ -30,7 +36,7 @@ class Corpus:
 
     Attributes:
         tokens: int32 [total] code points; each sentence begins with its style.
-        masks: uint32 [total] allowed slots, 0 = unknown.
+        masks: uint64 [total] allowed slots, 0 = unknown.
         starts: int64 [sentences + 1], where sentences begin in `tokens`.
         word_place: int32 [words], place of an ambiguous word in its sentence's tokens.
         word_id: int32 [words], its row in the tables below.
@@ -40,7 +46,7 @@ class Corpus:
     """
 
     tokens: NDArray[np.int32]
-    masks: NDArray[np.uint32]
+    masks: NDArray[np.uint64]
     starts: NDArray[np.int64]
     word_place: NDArray[np.int32]
     word_id: NDArray[np.int32]
@@ -68,7 +74,7 @@ class Corpus:
 def join(
     sentences: Iterable[Sentence],
     tables: Tables,
-    weights: Mapping[str, Mapping[str, float]],
+    weights: Mapping[str, Mapping[str, Mapping[str, float]]],
     longest: int = 128,
 ) -> Corpus:
     """Joins sentences; longer ones are cut at `longest` characters.
@@ -76,27 +82,28 @@ def join(
     Args:
         sentences: any number.
         tables: slots of the spellings.
-        weights: spellings of every ambiguous word with their weights, best first.
+        weights: domain -> ambiguous word -> its spellings with their weights, best first.
         longest: characters that are kept of a sentence.
     """
     tokens, masks, lengths = [], [], [0]
     places: list[int] = []
     ids: list[int] = []
     counts = [0]
-    row_of: dict[str, int] = {}
+    row_of: dict[tuple[str, str], int] = {}
     for sentence in sentences:
         text, labels = sentence.text[:longest], sentence.labels
         points = np.frombuffer(text.encode("utf-32-le"), np.int32)
         tokens.append(np.array([sentence.style], np.int32))
         tokens.append(np.clip(points, 0x20, 0xFFFF))
-        masks.append(np.zeros(1, np.uint32))
+        masks.append(np.zeros(1, np.uint64))
         masks.append(labels.masks[:longest])
         lengths.append(1 + len(text))
         inside = [(at, word) for at, word in labels.words if at + len(word) <= len(text)]
         places += [1 + at for at, _ in inside]
-        ids += [row_of.setdefault(word, len(row_of)) for _, word in inside]
+        ids += [row_of.setdefault((sentence.domain, word), len(row_of)) for _, word in inside]
         counts.append(len(inside))
-    slots, log_weights = _word_tables(list(row_of), tables, weights)
+    rows = [(word, weights[domain][word]) for domain, word in row_of]
+    slots, log_weights = _word_tables(rows, tables)
     return Corpus(
         tokens=np.concatenate(tokens).astype(np.int32),
         masks=np.concatenate(masks),
@@ -110,12 +117,12 @@ def join(
 
 
 def _word_tables(
-    words: list[str], tables: Tables, weights: Mapping[str, Mapping[str, float]]
+    words: Sequence[tuple[str, Mapping[str, float]]], tables: Tables
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     slots = np.full((len(words), MOST_SPELLINGS, LONGEST_WORD), -1, np.int8)
     log_weights = np.full((len(words), MOST_SPELLINGS), IMPOSSIBLE, np.float32)
-    for row, word in enumerate(words):
-        for column, (spelling, weight) in enumerate(list(weights[word].items())[:MOST_SPELLINGS]):
+    for row, (word, spellings) in enumerate(words):
+        for column, (spelling, weight) in enumerate(list(spellings.items())[:MOST_SPELLINGS]):
             slots[row, column, : len(word)] = tables.slots_of(word, spelling)
             log_weights[row, column] = np.log(weight)
     return slots, log_weights

@@ -16,10 +16,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hanjaserve.build.data.korean import AFFIXES, HA_STEMS, LOANS, NATIVE, SINO_ADVERBS, SINO_PRONOUNS
+from hanjaserve.build.data.korean import (
+    AFFIXES,
+    HA_STEMS,
+    LOANS,
+    NATIVE,
+    NATIVE_ADVERBS,
+    SINO_ADVERBS,
+    SINO_PRONOUNS,
+)
 from hanjaserve.build.data.tables import Tables
 
-KEEP = np.uint32(1)
+KEEP = np.uint64(1)
 NOUNS = frozenset({"NNG", "NNP", "XR", "MAG", "NNB", "MAJ"})
 KEPT = frozenset(
     "JKS JKC JKG JKO JKB JKV JKQ JX JC EP EF EC ETN ETM VV VA VX VCP VCN IC XSV XSA XSM NP MM".split()
@@ -37,11 +45,11 @@ class Labels:
     """Labels of a text.
 
     Attributes:
-        masks: uint32 [characters].
+        masks: uint64 [characters].
         words: (start, word) of each ambiguous word; its masks are 0.
     """
 
-    masks: NDArray[np.uint32]
+    masks: NDArray[np.uint64]
     words: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -59,7 +67,7 @@ class Labeller:
 
     def label(self, text: str, morphemes: Sequence[Morpheme]) -> Labels:
         """Labels of a text that was analysed."""
-        labels = Labels(masks=np.zeros(len(text), np.uint32))
+        labels = Labels(masks=np.zeros(len(text), np.uint64))
         for form, tag, start, length in morphemes:
             tag = tag.partition("-")[0]
             surface = text[start : start + length]
@@ -76,7 +84,7 @@ class Labeller:
 
     def _from_tables(self, labels: Labels, start: int, word: str, tag: str) -> bool:
         """Label what the hand-made tables or the tag alone decide; False if they don't."""
-        if word in NATIVE or word in LOANS:
+        if word in NATIVE or word in LOANS or (tag in ADVERBS and word in NATIVE_ADVERBS):
             labels.masks[start : start + len(word)] = KEEP
         elif tag == "NP" and word in SINO_PRONOUNS:
             self._exactly(labels, start, word, SINO_PRONOUNS[word])
@@ -154,7 +162,7 @@ class Labeller:
     def _one_of(self, labels: Labels, at: int, syllable: str, options: str) -> None:
         """One syllable becomes one of the Hanja; "" keeps it."""
         bits = [self._bit(syllable, hanja) for hanja in options or syllable]
-        labels.masks[at] = np.bitwise_or.reduce(np.array(bits, np.uint32))
+        labels.masks[at] = np.bitwise_or.reduce(np.array(bits, np.uint64))
 
     def _bit(self, syllable: str, hanja: str) -> int:
         """The bit of a Hanja; 0 if the syllable has no slot for it."""
@@ -166,7 +174,7 @@ class Labeller:
 
 def full_labels(hangul: str, mixed: str, tables: Tables) -> Labels:
     """Labels of a sentence given in both scripts: every syllable has its one label."""
-    masks = np.zeros(len(hangul), np.uint32)
+    masks = np.zeros(len(hangul), np.uint64)
     for at, (syllable, hanja) in enumerate(zip(hangul, mixed, strict=True)):
         slot = 0 if syllable == hanja else tables.slots.get(syllable, {}).get(hanja, -1)
         masks[at] = 1 << slot if slot >= 0 else 0

@@ -98,6 +98,9 @@ NATIVE = frozenset(
     """.split()
 )
 
+NATIVE_ADVERBS = frozenset("가장 다만 마냥 미처 오로지 이리 저리 그리 고로".split())
+"""Native as adverbs; as nouns some of them are Sino-Korean (가장 家長)."""
+
 LOANS = frozenset(
     """
     파일 배지 제로 데모 마초 토니 소피 찰리 조지 나치 예수 쥬라기 로망 마리 제리 다이 이메일 이미지 메시지 페이지 아이디

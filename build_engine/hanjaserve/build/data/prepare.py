@@ -16,12 +16,13 @@ from itertools import islice
 import numpy as np
 
 from hanjaserve.build.data import sources
-from hanjaserve.build.data.corpus import LONGEST_WORD, Corpus, Sentence, join
+from hanjaserve.build.data.corpus import Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labeller, Labels, Morpheme, full_labels
-from hanjaserve.build.data.spellings import Weights, dictionary, modern
+from hanjaserve.build.data.spellings import LONGEST_WORD, Weights, adapted, dictionary, modern
 from hanjaserve.build.data.tables import Tables, build_tables
 
 MODERN, SCRIPTURE = 1, 2
+GENERAL, LAW = "general", "law"
 LONGEST = 128
 
 
@@ -39,7 +40,7 @@ class Mix:
     precedents: int = 70_000
     statutes: int = 30_000
     reviews: int = 120_000
-    words: int = 60_000
+    words: int = 150_000
     fragments: float = 0.35
 
 
@@ -49,11 +50,12 @@ class Vocabulary:
 
     Attributes:
         tables: of the model.
-        weights: words that distant labels know -> spellings that `tables` can spell, best first.
+        weights: domain -> words that distant labels know -> spellings that `tables` can spell, best
+            first. Every domain knows the same words.
     """
 
     tables: Tables
-    weights: dict[str, Weights]
+    weights: dict[str, dict[str, Weights]]
 
 
 def evaluation_keys() -> set[str]:
@@ -85,9 +87,12 @@ def make_vocabulary() -> Vocabulary:
         for line in islice(sources.lines(name), 60_000):
             characters.update(line)
     shipped, found = dictionary()
-    tables = build_tables(shipped, counted, characters)
-    weights = {word: _spellable(tables, word, spellings) for word, spellings in found.items()}
-    return Vocabulary(tables=tables, weights={word: w for word, w in weights.items() if w})
+    plausible = [(word, hanja) for word, spellings in found.items() for hanja in spellings]
+    tables = build_tables(shipped, plausible, counted, characters)
+    spellable = {word: _spellable(tables, word, spellings) for word, spellings in found.items()}
+    general = {word: spellings for word, spellings in spellable.items() if spellings}
+    law = general | adapted(general, _mixed_statutes())
+    return Vocabulary(tables=tables, weights={GENERAL: general, LAW: law})
 
 
 def _spellable(tables: Tables, word: str, spellings: Weights) -> Weights:
@@ -109,37 +114,44 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
     analyst = _Analyst(vocabulary)
     for hangul, mixed in sources.bible("train"):
         if key(hangul) not in banned:
-            verse = Sentence(style=SCRIPTURE, text=hangul, labels=full_labels(hangul, mixed, tables))
+            labels = full_labels(hangul, mixed, tables)
+            verse = Sentence(style=SCRIPTURE, domain=GENERAL, text=hangul, labels=labels)
             yield from [verse] * mix.scripture_passes
     for hangul, mixed in _mixed_statutes():
         if key(hangul) not in banned:
-            yield Sentence(style=MODERN, text=hangul, labels=_given(hangul, mixed, tables))
+            labels = _given(hangul, mixed, tables)
+            yield Sentence(style=MODERN, domain=LAW, text=hangul, labels=labels)
     pairs = [pair for pair in sources.annotated("statutes_annotated.txt") if key(pair[0]) not in banned]
     pairs = chance.sample(pairs, min(mix.annotated, len(pairs)))
     yield from analyst.annotated(pairs, chance)
-    for name, count in (
-        ("precedents_plain.txt", mix.precedents),
-        ("statutes_plain.txt", mix.statutes),
-        ("reviews_plain.txt", mix.reviews),
+    for name, domain, count in (
+        ("precedents_plain.txt", LAW, mix.precedents),
+        ("statutes_plain.txt", LAW, mix.statutes),
+        ("reviews_plain.txt", GENERAL, mix.reviews),
     ):
         wanted = (line for line in sources.lines(name) if len(line) > 5 and key(line) not in banned)
-        yield from analyst.plain(islice(wanted, count), mix.fragments, chance)
-    words = sorted(vocabulary.weights)
+        yield from analyst.plain(islice(wanted, count), domain, mix.fragments, chance)
+    words = sorted(vocabulary.weights[GENERAL])
     for word in chance.sample(words, min(mix.words, len(words))):
-        labels = analyst.labeller.label(word, [(word, "NNG", 0, len(word))])
-        yield Sentence(style=MODERN, text=word, labels=labels)
+        yield analyst.alone(word, chance)
 
 
 class _Analyst:
     """Analyses and labels plain text."""
+
+    PARTICLES = (
+        "", "", "", "의", "에", "도", "로", "만", "와", "는", "를", "하다", "하는", "되었다", "입니다"
+    )  # fmt: skip
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         from kiwipiepy import Kiwi
 
         self._kiwi = Kiwi(num_workers=1)
         self._tables = vocabulary.tables
-        entries = {word: list(spellings) for word, spellings in vocabulary.weights.items()}
-        self.labeller = Labeller(vocabulary.tables, entries)
+        self._labellers = {
+            domain: Labeller(vocabulary.tables, {word: list(found) for word, found in weights.items()})
+            for domain, weights in vocabulary.weights.items()
+        }
 
     def analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[Morpheme]]]:
         """Texts with their morphemes."""
@@ -147,14 +159,23 @@ class _Analyst:
         for text, tokens in zip(kept, self._kiwi.tokenize(iter(kept)), strict=True):
             yield text, [(t.form, t.tag, t.start, t.len) for t in tokens]
 
-    def plain(self, texts: Iterable[str], fragments: float, chance: random.Random) -> Iterator[Sentence]:
+    def alone(self, word: str, chance: random.Random) -> Sentence:
+        """A word of the dictionary, by itself or with a particle or ending."""
+        particle = chance.choice(self.PARTICLES)
+        morphemes = [(word, "NNG", 0, len(word)), (particle, "JX", len(word), len(particle))]
+        labels = self._labellers[GENERAL].label(word + particle, morphemes)
+        return Sentence(style=MODERN, domain=GENERAL, text=word + particle, labels=labels)
+
+    def plain(
+        self, texts: Iterable[str], domain: str, fragments: float, chance: random.Random
+    ) -> Iterator[Sentence]:
         """Sentences with distant labels."""
         for text, morphemes in self.analysed(texts):
-            labels = self.labeller.label(text, morphemes)
+            labels = self._labellers[domain].label(text, morphemes)
             start, stop = 0, len(text)
             if chance.random() < fragments:
                 start, stop = _fragment(text, morphemes, chance)
-            yield _cut(text, labels, start, stop)
+            yield _cut(text, domain, labels, start, stop)
 
     def annotated(
         self, pairs: list[tuple[str, list[tuple[int, str]]]], chance: random.Random
@@ -162,12 +183,12 @@ class _Analyst:
         """Sentences with distant labels and the Hanja that the text itself gives."""
         analysed = self.analysed(text for text, _ in pairs)
         for (text, morphemes), (_, notes) in zip(analysed, pairs, strict=True):
-            labels = self.labeller.label(text, morphemes)
+            labels = self._labellers[LAW].label(text, morphemes)
             for start, hanja in notes:
                 _annotate(labels, text, start, hanja, self._tables)
             at = chance.choice(notes)[0]
             start = 0 if len(text) <= LONGEST else max(0, text.rfind(" ", 0, max(1, at - LONGEST // 2)) + 1)
-            yield _cut(text, labels, start, start + LONGEST)
+            yield _cut(text, LAW, labels, start, start + LONGEST)
 
 
 def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables) -> None:
@@ -179,10 +200,10 @@ def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables)
         labels.masks[at] = 1 << slot if slot else 0
 
 
-def _cut(text: str, labels: Labels, start: int, stop: int) -> Sentence:
+def _cut(text: str, domain: str, labels: Labels, start: int, stop: int) -> Sentence:
     words = [(at - start, word) for at, word in labels.words if start <= at and at + len(word) <= stop]
     part = Labels(masks=labels.masks[start:stop], words=words)
-    return Sentence(style=MODERN, text=text[start:stop], labels=part)
+    return Sentence(style=MODERN, domain=domain, text=text[start:stop], labels=part)
 
 
 def _fragment(text: str, morphemes: list[Morpheme], chance: random.Random) -> tuple[int, int]:

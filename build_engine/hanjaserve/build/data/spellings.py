@@ -4,15 +4,15 @@ Korean has no word list with frequencies of Hanja spellings, but two things tell
 a word's common spellings first, and a Sino-Korean word is mostly a word of Japanese and Chinese too, whose
 frequencies wordfreq has (Speer 2022, https://github.com/rspeer/wordfreq). A spelling's weight is
 
-    (frequency in Japanese)^0.7 * (frequency in Chinese)^0.3 / (rank in libhangul)^1.5
+    ((frequency in Japanese)^0.7 * (frequency in Chinese)^0.3 / (rank in libhangul)^1.5)^1.5
 
 and common_spellings.txt, our own, has the words that this ranks badly. The weight breaks ties in distant
 labels (`distant`) and orders the spellings that the model is offered; what a word means in its context,
 the model learns.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.resources import files
 
 from hanjaserve.build.data import sources
@@ -21,9 +21,14 @@ from hanjaserve.build.data.korean import VARIANTS
 FLOOR = 3e-7
 """Frequency of a word that a list doesn't have."""
 RANK_POWER = 1.5
+SHARPNESS = 1.5
 SHARE_OF_JAPANESE = 0.7
 LEAST_WEIGHT = 0.005
 """Spellings less likely than this, compared with a word's best, are no label."""
+
+LEAST_OCCURRENCES = 3
+PRIOR_SHARE = 0.3
+LONGEST_WORD = 5
 
 Frequency = Callable[[str], float]
 Weights = dict[str, float]
@@ -58,7 +63,7 @@ def weighted(
 
     Example:
         >>> weighted([("수도", "首都"), ("수도", "水道")], [], lambda hanja: 1.0)
-        {'수도': {'首都': 1.0, '水道': 0.35355339059327373}}
+        {'수도': {'首都': 1.0, '水道': 0.21022410381342863}}
     """
     ranked: dict[str, dict[str, int]] = defaultdict(dict)
     for hangul, hanja in lexicon:
@@ -75,7 +80,7 @@ def _weights(ranks: Mapping[str, int], frequency: Frequency) -> Weights:
     raw = {hanja: frequency(hanja) / rank**RANK_POWER for hanja, rank in ranks.items()}
     best = max(raw.values())
     order = sorted(raw, key=lambda hanja: (-raw[hanja], ranks[hanja], hanja))
-    return {hanja: raw[hanja] / best for hanja in order}
+    return {hanja: (raw[hanja] / best) ** SHARPNESS for hanja in order}
 
 
 def dictionary() -> tuple[dict[str, list[str]], dict[str, Weights]]:
@@ -98,6 +103,50 @@ def dictionary() -> tuple[dict[str, list[str]], dict[str, Weights]]:
     }
     labels |= {word: {s: 1 / n for n, s in enumerate(found, 1)} for word, found in common.items()}
     return shipped, labels
+
+
+def adapted(weights: Mapping[str, Weights], pairs: Iterable[tuple[str, str]]) -> dict[str, Weights]:
+    """Weights for a domain, from text of it in both scripts.
+
+    Args:
+        weights: for text in general.
+        pairs: (hangul, mixed) of equal length.
+
+    Returns:
+        The words that occur at least LEAST_OCCURRENCES times: a spelling's share of the
+        occurrences, plus a part of its weight in general.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for hangul, mixed in pairs:
+        for word, hanja in _words(hangul, mixed, weights):
+            counts[word][hanja] += 1
+    return {
+        word: _mixed_weights(weights[word], found)
+        for word, found in counts.items()
+        if found.total() >= LEAST_OCCURRENCES
+    }
+
+
+def _words(hangul: str, mixed: str, weights: Mapping[str, Weights]) -> Iterator[tuple[str, str]]:
+    """The dictionary words that are in Hanja, by longest match."""
+    at = 0
+    while at < len(hangul):
+        for size in range(LONGEST_WORD, 1, -1):
+            word, hanja = hangul[at : at + size], mixed[at : at + size]
+            if hanja != word and hanja in weights.get(word, ()):
+                yield word, hanja
+                break
+        else:
+            size = 1
+        at += size
+
+
+def _mixed_weights(general: Weights, counts: Counter[str]) -> Weights:
+    total = counts.total()
+    raw = {hanja: PRIOR_SHARE * weight + counts[hanja] / total for hanja, weight in general.items()}
+    best = max(raw.values())
+    order = sorted(raw, key=lambda hanja: -raw[hanja])
+    return {hanja: raw[hanja] / best for hanja in order if raw[hanja] >= LEAST_WEIGHT * best}
 
 
 def common_spellings() -> dict[str, tuple[str, ...]]:

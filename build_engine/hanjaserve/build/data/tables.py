@@ -5,7 +5,7 @@ frequent first; the count decides which ones fit, so nothing is ranked by hand.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,17 +47,19 @@ class Tables:
 
 def build_tables(
     lexicon: Mapping[str, Sequence[str]],
+    plausible: Iterable[tuple[str, str]],
     counted: Counter[tuple[str, str]],
     characters: Counter[str],
     *,
-    max_candidates: int = 32,
-    max_word: int = 6,
+    max_candidates: int = 48,
+    max_word: int = 5,
     max_spellings: int = 4,
 ) -> Tables:
     """Builds the tables.
 
     Args:
-        lexicon: word -> its spellings, best first; words of one syllable only add candidates.
+        lexicon: word -> its spellings, best first.
+        plausible: (word, spelling) pairs; a Hanja in many of them is a candidate before others.
         counted: how often training text spells a syllable with a Hanja.
         characters: how often training text has a character.
         max_candidates: slots per syllable, KEEP included.
@@ -65,9 +67,8 @@ def build_tables(
         max_spellings: spellings kept per word.
     """
     pairs: Counter[tuple[str, str]] = Counter(counted)
-    for word, spellings in lexicon.items():
-        for spelling in spellings:
-            pairs.update((h, j) for h, j in zip(word, spelling, strict=True) if h != j)
+    for word, spelling in plausible:
+        pairs.update((h, j) for h, j in zip(word, spelling, strict=True) if h != j)
     ranked: dict[str, list[str]] = defaultdict(list)
     for (syllable, hanja), _ in sorted(pairs.items(), key=lambda item: (-item[1], item[0])):
         if len(ranked[syllable]) < max_candidates - 1 and ord(hanja) < 0x10000:

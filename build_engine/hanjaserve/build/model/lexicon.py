@@ -5,7 +5,7 @@ OpenVINO and TensorRT, and code points stay the only input of the engine. The do
 Aoe, "An Efficient Digital Search Algorithm by Using a Double-Array Structure" (1989):
 the child of state s by code c is base[s] + c, and it exists when check[base[s] + c] == s.
 
-A spelling is one int32: per syllable the slot of its Hanja (see `candidates`), five bits each.
+A spelling is one int32: per syllable the slot of its Hanja (see `candidates`), as digits to the base SLOTS.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 DEAD, ROOT = 0, 1
-SLOTS = 32
-"""Candidates of a syllable, KEEP included: what five bits of a spelling can name."""
-MAX_WORD = 6
-"""Syllables of the longest dictionary word: what fits into one int32, five bits each."""
+SLOTS = 48
+"""Candidates of a syllable, KEEP included."""
+MAX_WORD = 5
+"""Syllables of the longest dictionary word: SLOTS to this power fits into an int32."""
 MAX_SPELLINGS = 8
 """A terminal state holds `first spelling * MAX_SPELLINGS + number of spellings`."""
 
