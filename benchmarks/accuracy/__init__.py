@@ -1,0 +1,1 @@
+"""How accurate a bundle is, on every test set, beside a dictionary and the reference's own metric."""
