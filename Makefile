@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean
+.PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long guards audit
 .PHONY: engine engine-check gpu-check
 
 setup: $(VENV)/.server
@@ -25,6 +25,23 @@ serve: setup
 
 test: setup-dev
 	$(PY) -m pytest
+
+# The fault table against real servers. The long form takes hours and leaves its figures in chaos.jsonl.
+chaos: setup-dev
+	$(PY) -m pytest tests/chaos
+
+chaos-long: setup-dev
+	rm -f chaos.jsonl
+	CHAOS=long CHAOS_REPORT=chaos.jsonl $(PY) -m pytest tests/chaos --timeout 36000
+
+# Breaks every guard of the fault table in a copy, one at a time, and sees its test fail.
+guards: setup-dev
+	$(PY) -m tests.chaos.guards
+
+# Needs the network: compares the pinned versions with the known vulnerabilities.
+audit: setup-dev
+	$(PIP) pip-audit
+	$(VENV)/bin/pip-audit --disable-pip --no-deps -r constraints.txt
 
 lint: setup-dev
 	$(VENV)/bin/ruff check .

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 START_S = 60.0
@@ -20,9 +20,10 @@ class ServerProcess:
         bundle: Path,
         *flags: str,
         env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
         module: str = "hanjaserve.server",
     ) -> None:
-        command = [sys.executable, "-m", module, "--bundle", str(bundle)]
+        command = [*prefix, sys.executable, "-m", module, "--bundle", str(bundle)]
         self.process = subprocess.Popen(
             [*command, "--port", "0", "--threads", "1", *flags],
             stdout=subprocess.PIPE,

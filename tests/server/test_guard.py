@@ -264,12 +264,16 @@ async def test_health_is_observed_too() -> None:
     assert harness.log.calls == [("Check", "NOT_FOUND")]
 
 
-def test_methods_that_are_not_async_are_a_mistake() -> None:
-    from hanjaserve.server.guard import _Method
+async def test_method_that_is_not_async_is_not_there() -> None:
+    """It would run in a thread, beside the guard; the generated stand-ins of methods to come are such."""
 
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, context: None)
-    with pytest.raises(TypeError, match="not async"):
-        _Method(Guard(callers=Callers(max_calls=1)), "/a/b", handler)
+    async def continuation(details: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: None)
+
+    class Details:
+        method = "/hanjaserve.v1.HanjaService/Convert"
+
+    assert await Guard(callers=Callers(max_calls=1)).intercept_service(continuation, Details()) is None
 
 
 def test_reasons_are_words() -> None:

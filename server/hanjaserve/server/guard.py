@@ -79,8 +79,10 @@ class Guard(grpc.aio.ServerInterceptor):
         if (known := self._wrapped.get(path)) is not None:
             return known
         handler = await continuation(handler_call_details)
-        if handler is None:
-            return None  # UNIMPLEMENTED, by gRPC
+        if handler is None or not _is_async(_behaviour_of(handler)):
+            # UNIMPLEMENTED, by gRPC. What is not async is the generated stand-in of a method that is not
+            # written yet; anything else would run in a thread, beside the guard.
+            return None
         method = _Method(self, path, handler)
         wrap = (
             grpc.stream_stream_rpc_method_handler
@@ -193,11 +195,7 @@ class _Method:
         self._guard = guard
         self._path = path
         self._streams_requests = handler.request_streaming
-        self._behaviour: Callable[..., Any] = (
-            handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        )
-        if not _is_async(self._behaviour):
-            raise TypeError(f"{path} is not async: it would run in a thread, beside the guard")
+        self._behaviour = _behaviour_of(handler)
 
     async def unary(self, requests: AsyncIterator[Any], context: Any) -> Any:
         """Serve a call with one response."""
@@ -274,6 +272,13 @@ def _none_if_malformed(parse: Callable[[bytes], Any] | None) -> Callable[[bytes]
             return None
 
     return parse_or_none
+
+
+def _behaviour_of(handler: Any) -> Callable[..., Any]:
+    behaviour: Callable[..., Any] = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
+    return behaviour
 
 
 def _is_async(behaviour: Callable[..., Any]) -> bool:

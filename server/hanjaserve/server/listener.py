@@ -25,6 +25,7 @@ from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1.hanjaserve_pb2_grpc import add_HanjaServiceServicer_to_server
 
 HEALTH_S = 2.0
+MAX_PENDING = 20_000
 SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["HanjaService"].full_name
 
 
@@ -128,15 +129,19 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         # Two servers on one port by mistake would share the calls in silence.
         "grpc.so_reuseport": 0,
         "grpc.max_concurrent_streams": config.max_concurrent_rpcs,
+        # Calls that Python has not looked at yet. Beyond, gRPC cancels them at random, honest ones too.
+        "grpc.server.max_pending_requests": MAX_PENDING,
+        "grpc.server.max_pending_requests_hard_limit": 2 * MAX_PENDING,
         "grpc.max_allowed_incoming_connections": config.max_connections,
         # Headers up to the soft limit pass; gRPC refuses a growing part of those between the two.
         "grpc.max_metadata_size": config.max_metadata_bytes,
         "grpc.absolute_max_metadata_size": config.max_metadata_bytes,
         # TLS, the client's preface and its settings must be there by then.
         "grpc.server_handshake_timeout_ms": int(1000 * config.handshake_s),
-        # Find dead peers within a minute and a half; allow clients to ping every ten seconds.
-        "grpc.keepalive_time_ms": 60_000,
-        "grpc.keepalive_timeout_ms": 20_000,
+        # Find dead peers; a third of the time is what an answer may take. Clients may ping every 10 s.
+        "grpc.keepalive_time_ms": int(1000 * config.keepalive_s),
+        "grpc.keepalive_timeout_ms": int(1000 * config.keepalive_s / 3),
+        "grpc.http2.ping_timeout_ms": int(1000 * config.keepalive_s / 3),
         "grpc.keepalive_permit_without_calls": 1,
         "grpc.http2.min_ping_interval_without_data_ms": 10_000,
         "grpc.http2.max_ping_strikes": 3,
