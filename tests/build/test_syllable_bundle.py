@@ -7,12 +7,14 @@ import pytest
 from syllable_model import READINGS, tiny_model, tiny_tables
 
 from hanjaserve.build.checkpoint import load_checkpoint
+from hanjaserve.build.engine_check import check_graph
 from hanjaserve.build.fp16 import value_types
 from hanjaserve.build.publish import BundlePlan, publish
 from hanjaserve.build.reference import REFERENCE_SENTENCES
 from hanjaserve.build.train import save_tables
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.converter import LocalConverter
+from hanjaserve.server.runners.flavours import open_flavour
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,12 @@ def test_matrix_products_are_fp16(bundle: Bundle) -> None:
     products = [node for node in model.graph.node if node.op_type == "MatMul"]
     assert products
     assert {types[name] for node in products for name in node.input} == {onnx.TensorProto.FLOAT16}
+
+
+def test_tensorrt_compiles_it(bundle: Bundle) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    rtx = open_flavour("tensorrt-rtx")
+    lines: list[str] = []
+    path = bundle.path("model.fp16.onnx")
+    check_graph("tiny", path, bundle.manifest.max_tokens, rtx, targets=("8.9",), say=lines.append)
+    assert "SM89" in lines[1]
