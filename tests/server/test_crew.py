@@ -1,6 +1,7 @@
 """Runners that hang, throw, or answer wrongly: who is at fault, what becomes of their work, who follows."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -49,9 +50,11 @@ class Sick(FakeRunner):
 class Log(Blind):
     def __init__(self) -> None:
         self.failures: list[str] = []
+        self.failed = threading.Event()
 
     def runner_failed(self, reason: str) -> None:
         self.failures.append(reason)
+        self.failed.set()
 
 
 def check(runner: Runner) -> None:

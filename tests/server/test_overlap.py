@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,10 +34,11 @@ class HeldFlight:
             self.released.set()
 
     def done(self) -> bool:
-        return self.released.is_set()
+        return self.released.is_set() and not self.device.blind
 
     def result(self) -> Int32:
         assert self.released.wait(10)
+        self.device.blind = False
         self.device.threads.add(threading.get_ident())
         if self.fault is not None:
             raise self.fault
@@ -59,6 +61,7 @@ class FakeDevice:
         self.threads: set[int] = set()
         self.closing = threading.Event()
         self.lost = False
+        self.blind = False
 
     def submit(self, tokens: Int32) -> Flight:
         self.threads.add(threading.get_ident())
@@ -184,12 +187,23 @@ async def test_full_batch_is_prefetched_behind_those_under_way_and_taken_back() 
 
 async def test_rate_counts_shared_time_once() -> None:
     device = FakeDevice()
+    device.open = False
     async with pool_of(device) as (pool, _, batcher):
-        await pool.run([array(64)] * 50)
-        assert batcher.totals.run_s < 5
-        busy = batcher.totals.run_s
-        await pool.run([array(64)] * 50)
-        assert batcher.totals.run_s >= busy
+        started = time.monotonic()
+        calls = [asyncio.create_task(pool.run([array(64)])) for _ in range(2)]
+        flights = await device.under_way(2)
+        await asyncio.sleep(0.2)
+        for flight in flights:
+            flight.released.set()
+        await asyncio.gather(*calls)
+        assert 0.2 <= batcher.totals.run_s <= time.monotonic() - started
+
+
+async def test_with_all_places_taken_it_waits_for_the_oldest_without_asking() -> None:
+    device = FakeDevice()
+    device.blind = True
+    async with pool_of(device) as (pool, _, _):
+        await asyncio.wait_for(pool.run([array(64)] * 2), 10)
 
 
 @pytest.mark.parametrize("when", ["submit", "result"])
@@ -254,7 +268,9 @@ async def test_wrong_answers_hand_everything_to_the_next_runner() -> None:
         wrong = np.zeros((1, 4, 2), np.int32)
         device.run = lambda tokens: wrong  # type: ignore[method-assign]
         one.released.set()
-        await settle()
+        await asyncio.to_thread(log.failed.wait, 10)
+        await asyncio.sleep(0.05)
+        assert not device.closing.is_set()  # the device still works on the other batch
         two.released.set()
         answers = await asyncio.gather(*calls)
         for n, answer in enumerate(answers):

@@ -25,15 +25,23 @@ class FakeContext:
         self.profile = 0
         self.shape: tuple[int, int] | None = None
         self.settled = False
+        self.selected = True
         self.scratch = (0, 0)
         self.addresses: dict[str, int] = {}
 
     def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
         self._serving("an optimization profile was set")
-        self.profile = profile_index
+        self.profile, self.selected = profile_index, False
+
+        def select() -> None:
+            self.selected = True
+
+        self.gpu.queue(stream_handle, Op("profile", (0, 0), (0, 0), select))
         return self.engine.allows("profile")
 
     def set_device_memory(self, memory: int, size: int) -> None:
+        if not self.selected:
+            self.gpu.violations.append("a context was used before its profile was selected")
         assert size >= self.engine.get_device_memory_size_for_profile_v2(self.profile)
         self.scratch = (memory, size)
 

@@ -22,6 +22,7 @@ from .fake_tensorrt import FakeTensorRt, doubled, flavour_of
 
 Open = Callable[..., TensorRtRunner]
 RANDOM = np.random.default_rng(4)
+OOM = Result.CUDA_ERROR_OUT_OF_MEMORY
 
 
 def batch(rows: int, length: int) -> Int32:
@@ -65,15 +66,38 @@ def make(gpu: FakeGpu, **options: Any) -> TensorRtRunner:
     return runner
 
 
-def test_padding_of_rows_and_batch_is_the_pad_token(open_runner: Open, gpu: FakeGpu) -> None:
-    runner = open_runner()
+def test_padding_of_rows_and_batch_is_the_pad_token(
+    open_runner: Open, monkeypatch: pytest.MonkeyPatch, cuda: CudaPython
+) -> None:
+    runner = open_runner(lanes=1)
     runner.run(np.full((16, 16), 7, np.int32))  # leaves its tokens behind in the buffers
+    (lane,) = runner._lanes
     seen: list[Int32] = []
-    lane = runner._lanes[0]
-    launch = lane._cuda.launch
-    lane._cuda.launch = lambda *a: (seen.append(lane._tokens[:32].reshape(2, 16).copy()), launch(*a))  # type: ignore[assignment,func-returns-value,misc]
-    runner.run(np.full((2, 3), 5, np.int32))
-    assert (seen[0][:2, :3] == 5).all() and (seen[0][:, 3:] == 9).all()
+    launch = cuda.launch
+
+    def look(graph: Any, stream: Any) -> None:
+        seen.append(lane._tokens[: 4 * 16].reshape(4, 16).copy())
+        launch(graph, stream)
+
+    monkeypatch.setattr(cuda, "launch", look)
+    runner.run(np.full((3, 5), 6, np.int32))
+    assert (seen[0][:3, :5] == 6).all()
+    assert (seen[0][:3, 5:] == PAD).all() and (seen[0][3:] == PAD).all()
+
+
+def test_only_the_tokens_of_a_bucket_are_copied(open_runner: Open, gpu: FakeGpu) -> None:
+    open_runner(lanes=1)
+    copied = [
+        (op.reads[1] if op.from_host else op.writes[1]) for ops in gpu.graphs.values() for op in ops[::2]
+    ]
+    sizes = [4 * bucket.rows * bucket.tokens for bucket in TABLE.buckets]
+    assert copied == [size for tokens in sizes for size in (tokens, tokens * TOP_K)]
+
+
+def test_graphs_are_uploaded_before_serving() -> None:
+    gpu = FakeGpu()
+    make(gpu)
+    assert gpu.calls.count("cuGraphUpload") == 2 * len(TABLE.buckets)
 
 
 def test_results_belong_to_the_caller(open_runner: Open) -> None:
@@ -275,6 +299,15 @@ def test_too_little_memory_for_a_second_lane(
     assert_answers(runner, (100, 16))
 
 
+def test_too_little_memory_for_a_graph_is_no_reason_to_do_without_graphs(
+    open_runner: Open, gpu: FakeGpu, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu.fail("cuGraphInstantiate", OOM, after=len(TABLE.buckets) + 2)
+    runner = open_runner(lanes=2)
+    assert runner.name.endswith(f"(1 lane, {len(TABLE.buckets)} CUDA graphs)")
+    assert "1 of 2 lanes fit" in caplog.text
+
+
 def test_too_little_memory_for_one_lane(open_runner: Open, gpu: FakeGpu) -> None:
     gpu.capacity = 5000
     with pytest.raises(OutOfDeviceMemory, match="cuMemAlloc failed"):
@@ -309,9 +342,6 @@ def test_close_frees_everything(open_runner: Open, gpu: FakeGpu) -> None:
 # ---- out of memory
 
 
-OOM = Result.CUDA_ERROR_OUT_OF_MEMORY
-
-
 @pytest.mark.parametrize("call", ["cuGraphLaunch", "cuEventSynchronize"])
 @pytest.mark.parametrize("rows", [4, 5, 16])
 def test_out_of_memory_tries_smaller_buckets_once(
@@ -319,9 +349,11 @@ def test_out_of_memory_tries_smaller_buckets_once(
 ) -> None:
     runner = open_runner()
     for run in (runner.run, lambda tokens: runner.submit(tokens).result()):
+        gpu.calls.clear()
         gpu.fail(call, OOM)
         tokens = batch(rows, 16)
         np.testing.assert_array_equal(run(tokens), doubled(tokens))
+        assert gpu.calls.count("cuGraphLaunch") == 3  # the whole, and two halves
     gpu.fail(call, OOM)
     gpu.fail(call, OOM)
     with pytest.raises(OutOfDeviceMemory):
