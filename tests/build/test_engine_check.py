@@ -8,7 +8,12 @@ import pytest
 from onnx import NodeProto, TensorProto, helper
 
 from hanjaserve.build import engine_check
+from hanjaserve.build.checkpoint import Checkpoint
 from hanjaserve.build.engine_check import PROOF, WordShape, census, check_engines, check_graph
+from hanjaserve.build.engine_graph import build_graph
+from hanjaserve.build.export import export_fp32
+from hanjaserve.build.fp16 import export_fp16
+from hanjaserve.build.readings import ReadingTable
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.errors import BuildError
 from hanjaserve.server.runners.flavours import open_flavour
@@ -106,6 +111,14 @@ def test_each_promise_can_be_broken(
     rtx = open_flavour("tensorrt-rtx")
     with pytest.raises(BuildError, match=f"broken: .*{message}"):
         check_graph("broken", tmp_path / "broken.onnx", 64, rtx, targets=("8.9",), say=print)
+
+
+def test_masked_word_graph_compiles(small: Checkpoint, tmp_path: Path) -> None:
+    readings = ReadingTable.from_pairs([("首", "수"), ("都", "도"), ("水", "수"), ("道", "도")])
+    export_fp32(build_graph(small, readings), small.max_tokens, tmp_path / "fp32.onnx")
+    export_fp16(tmp_path / "fp32.onnx", tmp_path / "fp16.onnx")
+    rtx = open_flavour("tensorrt-rtx")
+    check_graph("masked", tmp_path / "fp16.onnx", 32, rtx, targets=("8.9",), say=print)
 
 
 def test_census_counts(word_graph: Path) -> None:
