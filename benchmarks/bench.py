@@ -1,32 +1,50 @@
-"""`make bench`: latency and throughput of the server on a real mix of sentences.
+"""`make bench`: how fast the server is, and what it wastes, on a real mix of sentences.
 
-    python -m benchmarks.bench [--seconds 15] [--bundle DIR] [--threads N] [--rates 50,200]
+    python -m benchmarks.bench [--seconds 10] [--bundle DIR] [--threads N] [--p99-ms 50]
 
-Server, load and all share this machine: what is measured is the whole of it, and the client's share of the
-processor is part of the price. QUICK=1 keeps a run under a minute, to see that it works; its numbers
-are not for comparison.
+In this order, with the bare runner measured before and after each of the first three:
+    flow, batches, unary calls     the most that the server can do, against the bare runner
+    search                         the highest Poisson rate whose p99 stays within the limit
+    sweep                          latency against offered load, up to that rate
+    beside bulk                    interactive calls alone, and while a stream saturates the server
+
+Server, load and runner share this machine: what is measured is the whole of it, and the client's share of
+the processor is reported. QUICK=1 keeps a run under three minutes, to see that it works; its numbers are
+not for comparison.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import load, raw, report
+from benchmarks import load, report
+from benchmarks.raw import Ceiling, Raw
+from benchmarks.search import highest_rate
 from benchmarks.server import Server, ServerFailed, running
+from benchmarks.targets import Hanjaserve
 from benchmarks.texts import Mix, load_mix
 from hanjaserve.client import Client, RetryPolicy
 from hanjaserve.models import default_bundle_path
 
-SECONDS, QUICK_SECONDS = 15.0, 4.0
+SECONDS, QUICK_SECONDS = 10.0, 3.0
+WARM_S = 1.0
+TRIES = 3
 IN_FLIGHT = 64
-BATCH_TOKENS = 4096
-# Open-loop rates as shares of what the closed loop reached: idle, busy, nearly full.
-SHARES = (0.2, 0.5, 0.8)
+BATCH, BATCHES_IN_FLIGHT = 64, 4
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+QUICK_SHARES = (0.3, 0.7, 1.0)
+SEARCH_STEPS, QUICK_SEARCH_STEPS = 6, 4
+# Calls of a person beside bulk work: few enough not to load the server themselves.
+INTERACTIVE_SHARE = 0.1
+
+Measure = Callable[[], Awaitable[load.Load]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,40 +53,144 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not (arguments.bundle / "manifest.json").exists():
         return _refuse(f"no bundle in {arguments.bundle}: make one or use --bundle")
     mix = load_mix()
-    environment = report.environment()
+    # What comes before is not to be collected during a load.
+    gc.freeze()
     try:
         with running(arguments.bundle, threads=arguments.threads) as server:
-            loads = asyncio.run(_loads(server, mix, arguments))
+            result = asyncio.run(_run(server, mix, arguments))
     except ServerFailed as error:
         return _refuse(str(error))
-    # After the server has gone, so that the two do not share the processor.
-    ceiling = raw.measure(
-        arguments.bundle,
-        mix.texts,
-        threads=arguments.threads,
-        batch_tokens=BATCH_TOKENS,
-        seconds=arguments.seconds,
-    )
-    print(report.table(loads, ceiling))
-    result = {
-        "environment": environment,
-        "quick": bool(os.environ.get("QUICK")),
+    path = arguments.out or _result_path(quick=arguments.quick)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    print(f"written to {path}")
+    return 0
+
+
+async def _run(server: Server, mix: Mix, arguments: argparse.Namespace) -> report.Row:
+    raw = Raw(arguments.bundle, mix.texts, threads=arguments.threads)
+    try:
+        async with Client(server.address, retry=RetryPolicy(max_attempts=1)) as client:
+            await client.wait_ready()
+            session = Session(server, Hanjaserve(client), raw, mix.texts, arguments.seconds)
+            found = await session.everything(quick=arguments.quick, p99_ms=arguments.p99_ms)
+    finally:
+        raw.close()
+    return {
+        "kind": "serving",
+        "environment": report.environment(),
+        "quick": arguments.quick,
         "threads": arguments.threads,
+        "runner": raw.name,
         "bundle": json.loads((arguments.bundle / "manifest.json").read_text("utf-8"))["revision"],
         "mix": {
             "source": mix.source,
             "texts": len(mix.texts),
             "mean_code_points": round(mix.mean_code_points, 1),
         },
-        "server": {"cpu_s": round(server.cpu_s, 2), "peak_rss_mib": round(server.peak_rss_mib)},
-        "ceiling": report.ceiling_row(ceiling),
-        "loads": [report.load_row(one, ceiling) for one in loads],
+        **found,
     }
-    path = arguments.out or _result_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    print(f"written to {path}")
-    return 0
+
+
+@dataclass
+class Session:
+    """One run against one server."""
+
+    server: Server
+    target: Hanjaserve
+    raw: Raw
+    texts: Sequence[str]
+    seconds: float
+
+    async def everything(self, *, quick: bool, p99_ms: float) -> report.Row:
+        """Measure all that the module's docstring lists, and print it as it comes."""
+        best = [
+            await self._beside_raw(measure, tries=1 if quick else TRIES)
+            for measure in (self._flow, self._batches, self._unary)
+        ]
+        print(report.console(best), flush=True)
+        unary_per_s = best[-1]["texts_per_s"]
+        assert isinstance(unary_per_s, float)
+        steps = QUICK_SEARCH_STEPS if quick else SEARCH_STEPS
+        found = await highest_rate(self._rate, most=unary_per_s, p99_ms=p99_ms, steps=steps)
+        print(f"p99 within {p99_ms:g} ms up to {found.rate_per_s:.0f} calls/s", flush=True)
+        full = found.rate_per_s or unary_per_s / 2
+        shares = QUICK_SHARES if quick else SHARES
+        sweep = [await self._used(lambda share=share: self._rate(share * full)) for share in shares]
+        print(report.console(sweep), flush=True)
+        beside = await self._beside_bulk(INTERACTIVE_SHARE * full)
+        print(report.console(list(beside.values())), flush=True)
+        return {
+            "best": best,
+            "search": {
+                "p99_ms": p99_ms,
+                "rate_per_s": round(found.rate_per_s, 1),
+                "tried": [report.load_row(one) for one in found.tried],
+            },
+            "sweep": sweep,
+            "beside_bulk": beside,
+        }
+
+    async def _beside_raw(self, measure: Measure, *, tries: int) -> report.Row:
+        """Measure with the bare runner before and after; again, up to `tries` times, if it was unstable."""
+        row: report.Row = {}
+        before = self._ceiling()
+        for _ in range(tries):
+            used = self.server.counters()
+            found = await measure()
+            used = self.server.counters().since(used)
+            after = self._ceiling()
+            row = report.load_row(found, report.mean([before, after]), used)
+            row["raw"] = [asdict(before), asdict(after)]
+            before = after
+            if found.stable:
+                break
+        return row
+
+    def _ceiling(self) -> Ceiling:
+        return self.raw.measure(self.seconds / 2)
+
+    async def _used(self, measure: Measure) -> report.Row:
+        before = self.server.counters()
+        found = await measure()
+        return report.load_row(found, used=self.server.counters().since(before))
+
+    async def _flow(self) -> load.Load:
+        return await load.flow(self.target, self.texts, seconds=self.seconds)
+
+    async def _batches(self) -> load.Load:
+        return await load.closed_loop(
+            self.target,
+            self.texts,
+            in_flight=BATCHES_IN_FLIGHT,
+            batch=BATCH,
+            seconds=self.seconds,
+            warm_s=WARM_S,
+        )
+
+    async def _unary(self) -> load.Load:
+        return await load.closed_loop(
+            self.target, self.texts, in_flight=IN_FLIGHT, seconds=self.seconds, warm_s=WARM_S
+        )
+
+    async def _rate(self, rate_per_s: float) -> load.Load:
+        return await load.open_loop(
+            self.target, self.texts, rate_per_s=rate_per_s, seconds=self.seconds, warm_s=WARM_S
+        )
+
+    async def _beside_bulk(self, rate_per_s: float) -> dict[str, report.Row]:
+        alone = await self._rate(rate_per_s)
+        begun = asyncio.Event()
+        bulk = asyncio.create_task(
+            load.flow(self.target, self.texts, seconds=self.seconds + 2 * WARM_S, begun=begun)
+        )
+        await begun.wait()
+        beside = await self._rate(rate_per_s)
+        return {
+            "alone": report.load_row(alone),
+            "beside": report.load_row(beside),
+            "bulk": report.load_row(await bulk),
+        }
 
 
 def _refuse(reason: str) -> int:
@@ -76,35 +198,34 @@ def _refuse(reason: str) -> int:
     return 2
 
 
-async def _loads(server: Server, mix: Mix, arguments: argparse.Namespace) -> list[load.Load]:
-    seconds = arguments.seconds
-    async with Client(server.address, retry=RetryPolicy(max_attempts=1)) as client:
-        await client.wait_ready()
-        await load.closed_loop(client, mix.texts, in_flight=IN_FLIGHT, seconds=min(2.0, seconds))
-        closed = await load.closed_loop(client, mix.texts, in_flight=IN_FLIGHT, seconds=seconds)
-        rates = arguments.rates or [share * closed.texts_per_s for share in SHARES]
-        loads = [await load.open_loop(client, mix.texts, rate_per_s=rate, seconds=seconds) for rate in rates]
-        return [*loads, closed, await load.bulk(client, mix.texts, seconds=seconds)]
-
-
 def _parser() -> argparse.ArgumentParser:
+    quick = os.environ.get("QUICK", "") not in ("", "0")
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
-    seconds = QUICK_SECONDS if os.environ.get("QUICK") else SECONDS
-    parser.add_argument("--seconds", type=float, default=seconds, help="of every load")
+    parser.set_defaults(quick=quick)
+    parser.add_argument(
+        "--seconds",
+        type=_positive,
+        default=QUICK_SECONDS if quick else SECONDS,
+        help="of every load, besides warming up",
+    )
     parser.add_argument("--bundle", type=Path, default=default_bundle_path())
     parser.add_argument("--threads", type=int, default=0, help="of the runner; 0: one per core")
-    parser.add_argument("--rates", type=_rates, help="open-loop rates per second, as 50,200")
+    parser.add_argument("--p99-ms", type=_positive, default=50.0, help="limit of the search")
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     return parser
 
 
-def _rates(text: str) -> list[float]:
-    return [float(rate) for rate in text.split(",")]
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
 
 
-def _result_path() -> Path:
+def _result_path(*, quick: bool) -> Path:
     now = datetime.now(UTC)
-    return Path(__file__).parent / "results" / f"serving-{now:%Y%m%dT%H%M%SZ}.json"
+    name = f"serving-{now:%Y%m%dT%H%M%SZ}{'-quick' if quick else ''}.json"
+    return Path(__file__).parent / "results" / name
 
 
 if __name__ == "__main__":

@@ -1,23 +1,39 @@
-"""Three kinds of load, all through the Python client, none of them retrying.
+"""Kinds of load, on anything that converts texts; none of them retries.
 
-- Closed loop: a fixed number of calls is always in flight. Tells the most that unary calls can do, and
-  nothing about latency: when the server is slow, it is simply asked less often.
+- Closed loop: a fixed number of calls is always in flight. Tells the most that calls can do, and nothing
+  about latency: when the server is slow, it is simply asked less often.
 - Open loop: calls start at the times of a Poisson process, whatever became of the earlier ones, and
   latency counts from the time at which a call was *due*. So nothing is omitted when the server, or this
   process, falls behind (https://www.scylladb.com/2021/04/22/on-coordinated-omission/).
-- Bulk: one stream, as much as it takes.
+- Flow: one stream of texts, as fast as results come back.
+
+Every load begins with a warm-up that is not recorded. What the load itself costs this process is.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-
-from hanjaserve.client import Client, Conversion, ConvertError
+from typing import Protocol
 
 SEED = 7
+WINDOWS = 3
+FLOW_WARM_TEXTS = 1024
+STABLE = 1.15
+"""A load is stable if no third of it brought this much more than another one."""
+
+
+class Refused(Exception):
+    """A call failed; its argument says how, in one word."""
+
+
+class Target(Protocol):
+    """What is loaded: a server seen through a client."""
+
+    async def convert(self, texts: Sequence[str]) -> None:
+        """Convert texts in one call; raises Refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +42,15 @@ class Load:
 
     Attributes:
         name: Which load.
-        seconds: How long it ran.
+        seconds: How long it was recorded.
         texts: How many were answered well.
         code_points: How many those had.
-        errors: How many were not, by gRPC status.
+        errors: How many were not, by reason.
+        latencies_s: One per call answered well, sorted; empty for a flow.
+        windows: Texts answered in each third of the time.
         offered_per_s: Calls that were due per second; None where the server sets the pace.
-        latencies_s: One per text answered well, sorted; empty for bulk.
+        client_cpu_s: Processor seconds of this process, per second of the load.
+        client_late_s: How late the latest call was started, after it was due.
     """
 
     name: str
@@ -39,13 +58,26 @@ class Load:
     texts: int
     code_points: int
     errors: dict[str, int]
-    offered_per_s: float | None = None
     latencies_s: tuple[float, ...] = ()
+    windows: tuple[int, ...]
+    offered_per_s: float | None = None
+    client_cpu_s: float
+    client_late_s: float = 0.0
 
     @property
     def texts_per_s(self) -> float:
         """Texts answered well per second."""
         return self.texts / self.seconds
+
+    @property
+    def code_points_per_s(self) -> float:
+        """Their code points per second."""
+        return self.code_points / self.seconds
+
+    @property
+    def stable(self) -> bool:
+        """Whether it went on as it began."""
+        return max(self.windows) <= STABLE * min(self.windows)
 
     def latency_ms(self, share: float) -> float | None:
         """A percentile of the latencies, in milliseconds."""
@@ -56,63 +88,92 @@ class Load:
 
 
 class Recorder:
-    """Collects what happens to calls."""
+    """Notes what happens to calls from `begin` on."""
 
-    def __init__(self) -> None:
-        self.latencies_s: list[float] = []
-        self.code_points = 0
-        self.errors: dict[str, int] = {}
+    def __init__(self, begin: float) -> None:
+        self.begin = begin
+        self.late_s = 0.0
+        self._answers: list[tuple[float, float, int, int]] = []
+        self._errors: dict[str, int] = {}
+        self._started, self._cpu = time.perf_counter(), time.process_time()
 
-    async def call(self, client: Client, text: str, due: float) -> None:
-        """Convert a text and note when it was answered."""
+    async def call(self, target: Target, texts: Sequence[str], due: float) -> None:
+        """Convert texts and note when they were answered."""
+        recorded = due >= self.begin
+        if recorded:
+            self.late_s = max(self.late_s, time.perf_counter() - due)
         try:
-            await client.convert(text)
-        except ConvertError as error:
-            self.errors[error.code.name] = self.errors.get(error.code.name, 0) + 1
+            await target.convert(texts)
+        except Refused as error:
+            if recorded:
+                self._errors[str(error)] = self._errors.get(str(error), 0) + 1
             return
-        self.latencies_s.append(time.perf_counter() - due)
-        self.code_points += len(text)
+        if recorded:
+            self.answered(texts, due)
 
-    def load(self, name: str, started: float, offered_per_s: float | None = None) -> Load:
-        """What was measured, up to now."""
+    def answered(self, texts: Sequence[str], due: float) -> None:
+        """Note that texts were answered just now."""
+        now = time.perf_counter()
+        self._answers.append((now, now - due, len(texts), sum(map(len, texts))))
+
+    def load(self, name: str, end: float, offered_per_s: float | None = None, *, flow: bool = False) -> Load:
+        """What was measured; answers after `end` count for latency, but not for throughput."""
+        cpu = time.process_time() - self._cpu
+        elapsed = time.perf_counter() - self._started
+        seconds = end - self.begin
+        windows = [0] * WINDOWS
+        texts = code_points = 0
+        for at, _, count, size in self._answers:
+            if at <= end:
+                texts, code_points = texts + count, code_points + size
+                windows[min(int(WINDOWS * (at - self.begin) / seconds), WINDOWS - 1)] += count
         return Load(
             name=name,
-            seconds=time.perf_counter() - started,
-            texts=len(self.latencies_s),
-            code_points=self.code_points,
-            errors=self.errors,
+            seconds=seconds,
+            texts=texts,
+            code_points=code_points,
+            errors=dict(self._errors),
+            latencies_s=() if flow else tuple(sorted(latency for _, latency, _, _ in self._answers)),
+            windows=tuple(windows),
             offered_per_s=offered_per_s,
-            latencies_s=tuple(sorted(self.latencies_s)),
+            client_cpu_s=cpu / elapsed,
+            client_late_s=self.late_s,
         )
 
 
-async def closed_loop(client: Client, texts: Sequence[str], *, in_flight: int, seconds: float) -> Load:
-    """Keep `in_flight` unary calls going."""
-    source, recorder = cycle(texts), Recorder()
-    started = time.perf_counter()
+async def closed_loop(
+    target: Target, texts: Sequence[str], *, in_flight: int, seconds: float, warm_s: float, batch: int = 1
+) -> Load:
+    """Keep `in_flight` calls of `batch` texts going."""
+    source = cycle(texts)
+    recorder = Recorder(time.perf_counter() + warm_s)
+    end = recorder.begin + seconds
 
     async def caller() -> None:
-        while (now := time.perf_counter()) - started < seconds:
-            await recorder.call(client, next(source), now)
+        while (now := time.perf_counter()) < end:
+            await recorder.call(target, [next(source) for _ in range(batch)], now)
 
     await asyncio.gather(*(caller() for _ in range(in_flight)))
-    return recorder.load(f"unary, {in_flight} in flight", started)
+    name = f"{in_flight} calls of {batch} in flight" if batch > 1 else f"{in_flight} unary calls in flight"
+    return recorder.load(name, end)
 
 
-async def open_loop(client: Client, texts: Sequence[str], *, rate_per_s: float, seconds: float) -> Load:
+async def open_loop(
+    target: Target, texts: Sequence[str], *, rate_per_s: float, seconds: float, warm_s: float
+) -> Load:
     """Start unary calls at the times of a Poisson process."""
-    recorder = Recorder()
     tasks: set[asyncio.Task[None]] = set()
     started = time.perf_counter()
-    for due_s, text in zip(arrivals(rate_per_s, seconds), cycle(texts), strict=False):
+    recorder = Recorder(started + warm_s)
+    for due_s, text in zip(arrivals(rate_per_s, warm_s + seconds), cycle(texts), strict=False):
         wait_s = started + due_s - time.perf_counter()
         # A wait of 0 still lets the loop take in answers.
         await asyncio.sleep(max(0.0, wait_s))
-        task = asyncio.create_task(recorder.call(client, text, started + due_s))
+        task = asyncio.create_task(recorder.call(target, [text], started + due_s))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
-    return recorder.load(f"unary, Poisson {rate_per_s:.0f}/s", started, rate_per_s)
+    return recorder.load(f"unary, Poisson {rate_per_s:.0f}/s", recorder.begin + seconds, rate_per_s)
 
 
 def arrivals(rate_per_s: float, seconds: float) -> Iterator[float]:
@@ -124,28 +185,44 @@ def arrivals(rate_per_s: float, seconds: float) -> Iterator[float]:
         now += chance.expovariate(rate_per_s)
 
 
-async def bulk(client: Client, texts: Sequence[str], *, seconds: float) -> Load:
-    """Stream texts for a while."""
-    started = time.perf_counter()
+class Flowing(Protocol):
+    """A target that converts endless texts."""
+
+    def flow(self, texts: Iterator[str]) -> AsyncIterator[str]:
+        """Convert texts as they come; yields the result of each, or of as many as there are."""
+
+
+async def flow(
+    target: Flowing, texts: Sequence[str], *, seconds: float, begun: asyncio.Event | None = None
+) -> Load:
+    """Stream texts for a while.
+
+    Results come in order, and a thousand texts are under way, so recording begins when as many have come.
+
+    Args:
+        target: What is loaded.
+        texts: Sent over and over.
+        seconds: How long to record.
+        begun: Set when recording begins.
+    """
+    recorder = Recorder(time.perf_counter())
+    end = float("inf")
 
     def source() -> Iterator[str]:
         for text in cycle(texts):
-            if time.perf_counter() - started >= seconds:
+            if time.perf_counter() >= end:
                 return
             yield text
 
-    answered = code_points = 0
-    errors: dict[str, int] = {}
-    async for result in client.convert_stream(source()):
-        if isinstance(result, Conversion):
-            answered += 1
-            code_points += len(result.text)
+    warming = FLOW_WARM_TEXTS
+    async for converted in target.flow(source()):
+        if warming:
+            warming -= 1
+            if warming == 0:
+                recorder.begin = time.perf_counter()
+                end = recorder.begin + seconds
+                if begun:
+                    begun.set()
         else:
-            errors[result.code.name] = errors.get(result.code.name, 0) + 1
-    return Load(
-        name="stream",
-        seconds=time.perf_counter() - started,
-        texts=answered,
-        code_points=code_points,
-        errors=errors,
-    )
+            recorder.answered([converted], recorder.begin)
+    return recorder.load("stream", end, flow=True)

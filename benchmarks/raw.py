@@ -1,14 +1,12 @@
 """The ceiling: how fast the bare runner is, with nothing around it.
 
-The texts are encoded beforehand, sorted by length and packed into batches of the server's token budget,
-so that hardly a token is padding; no server can be faster with this runner. What the server reaches
-of it is its efficiency.
+The texts are encoded beforehand, sorted by length and packed into large batches, so that hardly a token is
+padding; no server can be faster with this runner. What the server reaches of it is its efficiency.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from pathlib import Path
 
 from hanjaserve.server.bundle import Bundle
@@ -16,6 +14,7 @@ from hanjaserve.server.codec import make_codec
 from hanjaserve.server.runners.ladder import open_runner
 from hanjaserve.server.shapes import Int32, pad, padded_length
 
+BATCH_TOKENS = 4096
 FIRST_TEXTS = 64
 
 
@@ -24,48 +23,53 @@ class Ceiling:
     """What the bare runner did.
 
     Attributes:
-        runner: Its name.
         texts_per_s: Texts per second; a text that needs several windows counts as one.
         code_points_per_s: Their code points per second.
         padding: The share of tokens that was padding.
     """
 
-    runner: str
     texts_per_s: float
     code_points_per_s: float
     padding: float
 
 
-def measure(
-    bundle_path: Path, texts: Sequence[str], *, threads: int, batch_tokens: int, seconds: float
-) -> Ceiling:
-    """Run ever more texts until that takes long enough to be a measurement."""
-    bundle = Bundle.open(bundle_path)
-    codec = make_codec(bundle)
-    runner, _ = open_runner(bundle, "auto", threads)
-    style = next(iter(bundle.manifest.styles), "modern")
-    number = FIRST_TEXTS
-    try:
-        while True:
-            chosen = list(islice(cycle(texts), number))
-            windows = [window.tokens for part in codec.encode(chosen, style) for window in part]
-            batches = pack(windows, batch_tokens, bundle.manifest.pad_id)
-            started = time.perf_counter()
-            for batch in batches:
-                runner.run(batch)
-            elapsed_s = time.perf_counter() - started
-            if elapsed_s >= seconds / 2:
-                break
-            number = max(2 * number, int(0.8 * number * seconds / elapsed_s))
-    finally:
-        runner.close()
-    used, padded = sum(map(len, windows)), sum(batch.size for batch in batches)
-    return Ceiling(
-        runner=runner.name,
-        texts_per_s=number / elapsed_s,
-        code_points_per_s=sum(map(len, chosen)) / elapsed_s,
-        padding=1 - used / padded,
-    )
+class Raw:
+    """The runner that the server would choose, in this process; idle unless it is measured."""
+
+    def __init__(self, bundle_path: Path, texts: Sequence[str], *, threads: int = 0) -> None:
+        self._bundle = Bundle.open(bundle_path)
+        self._codec = make_codec(self._bundle)
+        self._runner, _ = open_runner(self._bundle, "auto", threads)
+        self._style = next(iter(self._bundle.manifest.styles), "modern")
+        self._texts = texts
+        self.name = self._runner.name
+        # Also warms it up, for every length.
+        self._texts_per_s = self._run(FIRST_TEXTS).texts_per_s
+
+    def measure(self, seconds: float) -> Ceiling:
+        """Run about as many texts as take that long, always the first ones."""
+        ceiling = self._run(max(FIRST_TEXTS, int(self._texts_per_s * seconds)))
+        self._texts_per_s = ceiling.texts_per_s
+        return ceiling
+
+    def close(self) -> None:
+        """Give the runner back."""
+        self._runner.close()
+
+    def _run(self, number: int) -> Ceiling:
+        chosen = [text for _ in range(-(-number // len(self._texts))) for text in self._texts][:number]
+        windows = [window.tokens for part in self._codec.encode(chosen, self._style) for window in part]
+        batches = pack(windows, BATCH_TOKENS, self._bundle.manifest.pad_id)
+        started = time.perf_counter()
+        for batch in batches:
+            self._runner.run(batch)
+        elapsed_s = time.perf_counter() - started
+        used, padded = sum(map(len, windows)), sum(batch.size for batch in batches)
+        return Ceiling(
+            texts_per_s=number / elapsed_s,
+            code_points_per_s=sum(map(len, chosen)) / elapsed_s,
+            padding=1 - used / padded,
+        )
 
 
 def pack(windows: Sequence[Int32], batch_tokens: int, pad_id: int) -> list[Int32]:

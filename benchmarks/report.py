@@ -1,21 +1,23 @@
-"""What a run leaves behind: a table for people, JSON with machine and commit for comparison."""
+"""What a run leaves behind: JSON with machine, versions and commit, and a table for people."""
 
 import os
 import platform
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchmarks.counters import Counters
 from benchmarks.load import Load
 from benchmarks.raw import Ceiling
 
 PACKAGES = ("hanjaserve", "grpcio", "protobuf", "numpy", "openvino", "onnxruntime", "uvloop")
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 
+Row = dict[str, object]
 
-def environment(packages: Sequence[str] = ()) -> dict[str, object]:
+
+def environment(packages: Sequence[str] = ()) -> Row:
     """The machine, the versions (of these packages as well) and the commit."""
     return {
         "cpu": _cpu_name(),
@@ -28,49 +30,68 @@ def environment(packages: Sequence[str] = ()) -> dict[str, object]:
     }
 
 
-def load_row(load: Load, ceiling: Ceiling) -> dict[str, object]:
-    """One load as JSON."""
-    row: dict[str, object] = {
+def load_row(load: Load, raw: Ceiling | None = None, used: Counters | None = None) -> Row:
+    """One load as JSON.
+
+    Args:
+        load: What was measured.
+        raw: What the bare runner did just before and after.
+        used: What the server used meanwhile.
+    """
+    row: Row = {
         "name": load.name,
         "seconds": round(load.seconds, 3),
         "texts": load.texts,
         "texts_per_s": round(load.texts_per_s, 1),
-        "code_points_per_s": round(load.code_points / load.seconds),
-        "efficiency": round(load.code_points / load.seconds / ceiling.code_points_per_s, 3),
+        "code_points_per_s": round(load.code_points_per_s),
+        "stable": load.stable,
+        "windows": list(load.windows),
         "errors": load.errors,
-        "offered_per_s": load.offered_per_s,
+        "offered_per_s": None if load.offered_per_s is None else round(load.offered_per_s, 1),
+        "client_cpu_s_per_s": round(load.client_cpu_s, 3),
+        "client_late_ms": round(1000 * load.client_late_s, 1),
     }
     for name, share in PERCENTILES.items():
         latency = load.latency_ms(share)
-        row[f"latency_{name}_ms"] = None if latency is None else round(latency, 2)
+        row[f"{name}_ms"] = None if latency is None else round(latency, 2)
+    if raw is not None:
+        row["raw_code_points_per_s"] = round(raw.code_points_per_s)
+        row["efficiency"] = round(load.code_points_per_s / raw.code_points_per_s, 3)
+    if used is not None:
+        row["padding"] = round(used.padding, 4)
+        row["batches"] = round(used.batches)
+        row["runner_s"] = round(used.run_s, 2)
+        row["server_cpu_s"] = round(used.cpu_s, 2)
+        row["server_rss_mib"] = round(used.rss_bytes / 2**20, 1)
     return row
 
 
-def ceiling_row(ceiling: Ceiling) -> dict[str, object]:
-    """The ceiling as JSON."""
-    return {
-        name: round(value, 4) if isinstance(value, float) else value
-        for name, value in asdict(ceiling).items()
-    }
-
-
-def table(loads: Sequence[Load], ceiling: Ceiling) -> str:
-    """The loads for people to read."""
-    rows = [f"{'load':28}{'texts/s':>9}{'chars/s':>10}{'of raw':>8}{'p50 ms':>9}{'p99 ms':>9}{'errors':>8}"]
-    for load in loads:
-        per_s = load.code_points / load.seconds
-        share = per_s / ceiling.code_points_per_s
-        rows.append(
-            f"{load.name:28}{load.texts_per_s:9,.0f}{per_s:10,.0f}{share:8.0%}"
-            f"{_ms(load.latency_ms(0.5))}{_ms(load.latency_ms(0.99))}{sum(load.errors.values()):8,}"
+def console(rows: Sequence[Row]) -> str:
+    """Rows for people to read."""
+    lines = [f"{'load':32}{'texts/s':>9}{'of raw':>8}{'p50 ms':>9}{'p99 ms':>9}{'padding':>9}{'errors':>8}"]
+    for row in rows:
+        errors = row["errors"]
+        assert isinstance(errors, dict)
+        efficiency, padding = row.get("efficiency"), row.get("padding")
+        lines.append(
+            f"{row['name']:32}{row['texts_per_s']:9,.0f}"
+            f"{'' if efficiency is None else f'{efficiency:.0%}':>8}"
+            f"{'' if row['p50_ms'] is None else row['p50_ms']:>9}"
+            f"{'' if row['p99_ms'] is None else row['p99_ms']:>9}"
+            f"{'' if padding is None else f'{padding:.0%}':>9}{sum(errors.values()):8,}"
+            f"{'' if row['stable'] else '  unstable'}"
         )
-    name = f"raw runner ({ceiling.runner})"
-    rows.append(f"{name:28}{ceiling.texts_per_s:9,.0f}{ceiling.code_points_per_s:10,.0f}{1:8.0%}")
-    return "\n".join(rows)
+    return "\n".join(lines)
 
 
-def _ms(latency: float | None) -> str:
-    return f"{'':9}" if latency is None else f"{latency:9.1f}"
+def mean(ceilings: Sequence[Ceiling]) -> Ceiling:
+    """The mean of several measurements of the ceiling."""
+    number = len(ceilings)
+    return Ceiling(
+        texts_per_s=sum(one.texts_per_s for one in ceilings) / number,
+        code_points_per_s=sum(one.code_points_per_s for one in ceilings) / number,
+        padding=sum(one.padding for one in ceilings) / number,
+    )
 
 
 def _cpu_name() -> str:

@@ -1,14 +1,16 @@
 """The server under test: a process of its own on a free port."""
 
 import re
-import resource
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks import counters
 
 STOP_S = 30.0
 
@@ -17,51 +19,62 @@ class ServerFailed(Exception):
     """The server did not start; why is on standard error."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """A running server.
 
     Attributes:
         address: HOST:PORT.
-        cpu_s: Processor seconds that it took in all; known when it has ended.
-        peak_rss_mib: Its largest resident size; known when it has ended.
+        metrics_address: HOST:PORT of its metrics.
+        pid: Its process.
     """
 
     address: str
-    cpu_s: float = 0.0
-    peak_rss_mib: float = 0.0
+    metrics_address: str
+    pid: int
+
+    def counters(self) -> counters.Counters:
+        """What it has counted so far."""
+        return counters.read(self.metrics_address)
 
 
 @contextmanager
-def running(bundle: Path, *, threads: int, flags: Sequence[str] = ()) -> Iterator[Server]:
+def running(bundle: Path, *, threads: int = 0, flags: Sequence[str] = ()) -> Iterator[Server]:
     """Start a server, and stop it when the block ends.
 
     Args:
         bundle: What it serves.
-        threads: Of its runner.
+        threads: Of its runner; 0 for one per core.
         flags: Other options of `hanjaserve serve`.
 
     Raises:
         ServerFailed: It did not start.
     """
+    metrics_port = free_port()
     command = [sys.executable, "-m", "hanjaserve.cli.main", "serve", "--port", "0"]
-    command += ["--bundle", str(bundle), "--threads", str(threads), "--log-level", "warning"]
-    process = subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True)
+    command += ["--metrics-port", str(metrics_port), "--bundle", str(bundle), "--threads", str(threads)]
+    command += ["--log-level", "warning", *flags]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        server = Server(address=_address(process))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        yield server
+        yield Server(
+            address=_address(process), metrics_address=f"127.0.0.1:{metrics_port}", pid=process.pid
+        )
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_S)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        server.cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        server.peak_rss_mib = after.ru_maxrss / 1024
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
         if process.stdout:
             process.stdout.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

@@ -27,6 +27,7 @@ from benchmarks.gpu.result import RESULTS, SCHEMA, file_name, table, verdict
 from benchmarks.gpu.subjects import Subject, bundle_subject, reference_subject
 from benchmarks.raw import pack
 from benchmarks.server import ServerFailed, running
+from benchmarks.targets import Hanjaserve
 from benchmarks.texts import Mix, load_mix
 from hanjaserve.build.compile import choose_flavour
 from hanjaserve.build.engine_check import WordShape
@@ -148,7 +149,7 @@ def through_server(arguments: argparse.Namespace, mix: Mix, flavour: str) -> dic
     async def measure(address: str) -> load.Load:
         async with Client(address, retry=RetryPolicy(max_attempts=1)) as client:
             await client.wait_ready()
-            return await load.bulk(client, mix.texts, seconds=5 * arguments.seconds)
+            return await load.flow(Hanjaserve(client), mix.texts, seconds=5 * arguments.seconds)
 
     try:
         with running(arguments.bundle, threads=0, flags=("--runner", flavour)) as server:
