@@ -4,15 +4,21 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long guards audit
+.PHONY: setup-bench bench-peers performance
 .PHONY: engine engine-check gpu-check
 
 setup: $(VENV)/.server
 setup-dev: $(VENV)/.dev
+setup-bench: $(VENV)/.bench
 
 $(VENV)/.server: pyproject.toml constraints.txt
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hanjaserve needs Python 3.11 or newer")'
 	test -x $(PY) || python3 -m venv $(VENV)
 	$(PIP) -e .
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) -e '.[bench]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.server
@@ -56,11 +62,17 @@ protos: setup-dev
 protos-check: setup-dev
 	$(PY) protos/generate.py --check
 
-bench: setup-dev
+bench: setup-bench
 	$(PY) -m benchmarks.bench
+
+bench-peers: setup-bench
+	$(PY) -m benchmarks.peers.run
 
 simulate: setup-dev
 	$(PY) -m benchmarks.simulator
+
+performance: setup-bench
+	$(PY) -m benchmarks.performance
 
 train: setup-dev
 	$(VENV)/bin/hanjaserve train --out checkpoints/default

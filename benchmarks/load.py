@@ -11,6 +11,7 @@ Every load begins with a warm-up that is not recorded. What the load itself cost
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -22,7 +23,9 @@ SEED = 7
 WINDOWS = 3
 FLOW_WARM_TEXTS = 1024
 STABLE = 1.15
-"""A load is stable if no third of it brought this much more than another one."""
+"""A load is stable if no third of it brought this much more than another one,"""
+CHANCE = 4.0
+"""or so many standard deviations of a Poisson process."""
 
 
 class Refused(Exception):
@@ -76,8 +79,9 @@ class Load:
 
     @property
     def stable(self) -> bool:
-        """Whether it went on as it began."""
-        return max(self.windows) <= STABLE * min(self.windows)
+        """Whether it went on as it began, or differs by no more than chance explains."""
+        most, least = max(self.windows), min(self.windows)
+        return most <= STABLE * least or most - least <= CHANCE * math.sqrt(most)
 
     def latency_ms(self, share: float) -> float | None:
         """A percentile of the latencies, in milliseconds."""
@@ -108,8 +112,7 @@ class Recorder:
             if recorded:
                 self._errors[str(error)] = self._errors.get(str(error), 0) + 1
             return
-        if recorded:
-            self.answered(texts, due)
+        self.answered(texts, due)
 
     def answered(self, texts: Sequence[str], due: float) -> None:
         """Note that texts were answered just now."""
@@ -117,14 +120,18 @@ class Recorder:
         self._answers.append((now, now - due, len(texts), sum(map(len, texts))))
 
     def load(self, name: str, end: float, offered_per_s: float | None = None, *, flow: bool = False) -> Load:
-        """What was measured; answers after `end` count for latency, but not for throughput."""
+        """What was measured up to now.
+
+        Throughput counts what was answered between `begin` and `end`, whenever it was due; latency what
+        was due from `begin` on, whenever it was answered.
+        """
         cpu = time.process_time() - self._cpu
         elapsed = time.perf_counter() - self._started
         seconds = end - self.begin
         windows = [0] * WINDOWS
         texts = code_points = 0
         for at, _, count, size in self._answers:
-            if at <= end:
+            if self.begin <= at <= end:
                 texts, code_points = texts + count, code_points + size
                 windows[min(int(WINDOWS * (at - self.begin) / seconds), WINDOWS - 1)] += count
         return Load(
@@ -133,12 +140,17 @@ class Recorder:
             texts=texts,
             code_points=code_points,
             errors=dict(self._errors),
-            latencies_s=() if flow else tuple(sorted(latency for _, latency, _, _ in self._answers)),
+            latencies_s=() if flow else tuple(sorted(self._latencies())),
             windows=tuple(windows),
             offered_per_s=offered_per_s,
             client_cpu_s=cpu / elapsed,
             client_late_s=self.late_s,
         )
+
+    def _latencies(self) -> Iterator[float]:
+        for at, latency, _, _ in self._answers:
+            if at - latency >= self.begin:
+                yield latency
 
 
 async def closed_loop(

@@ -92,6 +92,13 @@ async def test_warm_up_is_not_recorded_and_errors_are() -> None:
     assert 10 <= found.errors["UNAVAILABLE"] <= 24
 
 
+async def test_throughput_counts_answers_and_latency_counts_calls() -> None:
+    """Calls that take longer than the load are answered during it all the same."""
+    found = await closed_loop(Sleeper(0.3), ["a"], in_flight=6, seconds=0.2, warm_s=0.2)
+    assert found.texts == 6
+    assert len(found.latencies_s) == 6  # those that began during the load, and ended after it
+
+
 async def test_flow_records_after_a_thousand_results() -> None:
     begun = asyncio.Event()
     found = await flow(Sleeper(0.0), ["abc"], seconds=0.2, begun=begun)
@@ -119,8 +126,9 @@ async def test_search_finds_where_a_promise_breaks() -> None:
 
 
 def test_unstable_load_is_marked() -> None:
-    load = made(rate=10, answered=30, p99_ms=1, windows=(10, 10, 13))
+    load = made(rate=10, answered=30, p99_ms=1, windows=(1000, 1000, 1300))
     assert not load.stable
+    assert made(rate=10, answered=30, p99_ms=1, windows=(10, 10, 13)).stable
     assert "unstable" in console([load_row(load)])
 
 

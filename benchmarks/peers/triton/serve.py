@@ -1,0 +1,48 @@
+"""Triton through PyTriton: its Python backend, dynamic batching on, KServe v2 over gRPC.
+
+https://triton-inference-server.github.io/pytriton/latest/inference_callables/
+"""
+
+import os
+
+import numpy as np
+from pytriton.decorators import batch
+from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
+from pytriton.triton import Triton, TritonConfig
+
+from benchmarks.peers.model import TextModel
+
+MAX_BATCH_SIZE = 32
+MAX_DELAY_US = 5_000
+
+model = TextModel()
+
+
+@batch
+def convert(TEXT: np.ndarray) -> dict[str, np.ndarray]:
+    """Convert a batch: bytes [batch, 1] in and out."""
+    texts = model.convert([one.decode() for one in TEXT.ravel()])
+    return {"CONVERTED": np.array([[text.encode()] for text in texts], dtype=np.bytes_)}
+
+
+if __name__ == "__main__":
+    config = TritonConfig(
+        http_port=int(os.environ["PEER_SECOND_PORT"]),
+        grpc_port=int(os.environ["PEER_PORT"]),
+        http_address="127.0.0.1",
+        grpc_address="127.0.0.1",
+        allow_metrics=False,
+        log_verbose=0,
+    )
+    with Triton(config=config) as triton:
+        triton.bind(
+            model_name="hanja",
+            infer_func=convert,
+            inputs=[Tensor(name="TEXT", dtype=bytes, shape=(1,))],
+            outputs=[Tensor(name="CONVERTED", dtype=bytes, shape=(1,))],
+            config=ModelConfig(
+                max_batch_size=MAX_BATCH_SIZE,
+                batcher=DynamicBatcher(max_queue_delay_microseconds=MAX_DELAY_US),
+            ),
+        )
+        triton.serve()
