@@ -59,6 +59,8 @@ def load_row(load: Load, raw: Ceiling | None = None, used: Counters | None = Non
         row["efficiency"] = round(load.code_points_per_s / raw.code_points_per_s, 3)
     if used is not None:
         row["padding"] = round(used.padding, 4)
+        # All that the server did meanwhile, warming up included: what the seconds below were spent on.
+        row["server_tokens"] = round(used.tokens)
         row["batches"] = round(used.batches)
         row["runner_s"] = round(used.run_s, 2)
         row["server_cpu_s"] = round(used.cpu_s, 2)

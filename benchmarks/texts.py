@@ -5,6 +5,7 @@ Half court sentences (long, dense), half user-interface texts (short), read from
 generated from common words; the result says which it was, since the two are not comparable.
 """
 
+import csv
 import lzma
 import os
 import random
@@ -13,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 COURT, INTERFACE = "precedents_plain.txt.xz", "localisation_dev.tsv.xz"
+VERSES = "bible.tsv.xz"
 SEED = 42
 COUNT = 8000
 WORDS = (
@@ -41,7 +43,7 @@ class Mix:
 
 def load_mix(folder: Path | None = None, count: int = COUNT) -> Mix:
     """The real mix where its files are, else the generated one."""
-    folder = folder or Path(os.environ.get("HANJASERVE_DATA", "../shared/data"))
+    folder = folder or _folder()
     half = count // 2
     if (folder / COURT).exists() and (folder / INTERFACE).exists():
         court = _lines(folder / COURT, half)
@@ -54,6 +56,21 @@ def load_mix(folder: Path | None = None, count: int = COUNT) -> Mix:
     lengths = [chance.lognormvariate(4.3, 0.6) for _ in range(half)]
     lengths += [chance.lognormvariate(2.5, 0.7) for _ in range(half)]
     return Mix(source="generated", texts=_shuffled([_sentence(chance, n) for n in lengths]))
+
+
+def load_verses(folder: Path | None = None, count: int = 2000) -> tuple[str, ...]:
+    """Verses, which the reference was made for; where they are not to be had, sentences as long."""
+    folder = folder or _folder()
+    if (folder / VERSES).exists():
+        with lzma.open(folder / VERSES, "rt", encoding="utf-8", newline="\n") as lines:
+            rows = list(csv.DictReader(islice(lines, count + 1), delimiter="\t", quoting=csv.QUOTE_NONE))
+        return _shuffled([row["hangul"] for row in rows])
+    chance = random.Random(SEED)
+    return _shuffled([_sentence(chance, chance.gauss(60, 20)) for _ in range(count)])
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("HANJASERVE_DATA", "../shared/data"))
 
 
 def _lines(path: Path, count: int) -> list[str]:

@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{device.name}:\n\n{table(rows)}\n")
         results[device.name] = [{"arrivals": a, "policy": p, **asdict(s)} for a, p, s in rows]
     if arguments.out:
-        text = json.dumps({"seconds": arguments.seconds, "devices": results}, ensure_ascii=False, indent=1)
+        result = {"kind": "simulator", "seconds": arguments.seconds, "devices": results}
+        text = json.dumps(result, ensure_ascii=False, indent=1)
         arguments.out.write_text(text + "\n", "utf-8")
     return 0
 
@@ -51,7 +52,11 @@ def table(rows: Sequence[Row]) -> str:
 def _cells(summary: Summary) -> str:
     shares = (summary.in_time, summary.padding, summary.busy)
     cells = [f"{summary.texts_per_s:.0f}", *(f"{share:.0%}" for share in shares)]
-    return " | ".join([*cells, f"{summary.p50_ms:.3g}", f"{summary.p99_ms:.3g}"])
+    return " | ".join([*cells, _ms(summary.p50_ms), _ms(summary.p99_ms)])
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 
 if __name__ == "__main__":

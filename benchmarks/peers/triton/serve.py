@@ -4,6 +4,8 @@ https://triton-inference-server.github.io/pytriton/latest/inference_callables/
 """
 
 import os
+import sys
+import sysconfig
 
 import numpy as np
 from pytriton.decorators import batch
@@ -15,17 +17,29 @@ from benchmarks.peers.model import TextModel
 MAX_BATCH_SIZE = 32
 MAX_DELAY_US = 5_000
 
-model = TextModel()
+class Convert:
+    """The model as PyTriton calls it."""
+
+    def __init__(self) -> None:
+        self._model = TextModel()
+
+    @batch
+    def __call__(self, TEXT: np.ndarray) -> dict[str, np.ndarray]:
+        """Convert a batch: bytes [batch, 1] in and out."""
+        texts = self._model.convert([one.decode() for one in TEXT.ravel()])
+        return {"CONVERTED": np.array([[text.encode()] for text in texts], dtype=np.bytes_)}
 
 
-@batch
-def convert(TEXT: np.ndarray) -> dict[str, np.ndarray]:
-    """Convert a batch: bytes [batch, 1] in and out."""
-    texts = model.convert([one.decode() for one in TEXT.ravel()])
-    return {"CONVERTED": np.array([[text.encode()] for text in texts], dtype=np.bytes_)}
+def find_own_python() -> None:
+    """Start again with this interpreter's libpython in front: Triton loads it by its bare name."""
+    folder = sysconfig.get_config_var("LIBDIR")
+    if os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)[0] != folder:
+        environment = {**os.environ, "LD_LIBRARY_PATH": folder}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
 
 
 if __name__ == "__main__":
+    find_own_python()
     config = TritonConfig(
         http_port=int(os.environ["PEER_SECOND_PORT"]),
         grpc_port=int(os.environ["PEER_PORT"]),
@@ -37,7 +51,7 @@ if __name__ == "__main__":
     with Triton(config=config) as triton:
         triton.bind(
             model_name="hanja",
-            infer_func=convert,
+            infer_func=Convert(),
             inputs=[Tensor(name="TEXT", dtype=bytes, shape=(1,))],
             outputs=[Tensor(name="CONVERTED", dtype=bytes, shape=(1,))],
             config=ModelConfig(

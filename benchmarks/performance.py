@@ -1,0 +1,224 @@
+"""Write the tables and plots of docs/performance.md from the committed results: `make performance`.
+
+Prose is written by hand; what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is written here,
+from the newest result of each kind that is not a quick one. `--check` compares instead of writing.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.simulator.__main__ import table as simulator_table
+from benchmarks.simulator.summary import Summary
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE, PLOTS = ROOT / "docs" / "performance.md", ROOT / "docs" / "plots"
+ABSENT = "Not measured yet."
+
+Result = dict[str, Any]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write or compare; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.performance", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 1 if the page is out of date")
+    check = parser.parse_args(argv).check
+    results = newest(RESULTS)
+    old = PAGE.read_text("utf-8")
+    new = filled(old, results)
+    if check:
+        if new != old:
+            print("docs/performance.md does not match the results: run `make performance`", file=sys.stderr)
+        return int(new != old)
+    PAGE.write_text(new, "utf-8")
+    from benchmarks.plots import draw
+
+    PLOTS.mkdir(exist_ok=True)
+    draw(results, PLOTS)
+    return 0
+
+
+def newest(folder: Path) -> dict[str, Result]:
+    """The newest full result of each kind; names end in their time."""
+    found: dict[str, Result] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text("utf-8"))
+        if not result.get("quick") and "kind" in result:  # those of benchmarks/gpu have a page of their own
+            found[result["kind"]] = {**result, "file": path.name}
+    return found
+
+
+def filled(page: str, results: dict[str, Result]) -> str:
+    """The page with every block written anew.
+
+    Raises:
+        LookupError: A block has no writer.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in BLOCKS:
+            raise LookupError(f"docs/performance.md has a block {name!r}; known are {', '.join(BLOCKS)}")
+        kind, write = BLOCKS[name]
+        lines = write(results[kind]) if kind in results else [ABSENT]
+        return "\n".join([f"<!-- begin {name} -->", *lines, f"<!-- end {name} -->"])
+
+    return re.sub(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", block, page, flags=re.DOTALL)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """The lines of a table; all columns but the first are numbers."""
+    yield f"| {' | '.join(header)} |"
+    yield "|---|" + "---:|" * (len(header) - 1)
+    for row in rows:
+        yield f"| {' | '.join('–' if cell is None else str(cell) for cell in row)} |"
+
+
+def machine(result: Result) -> Iterator[str]:
+    """Where it was measured."""
+    environment = result["environment"]
+    packages = ", ".join(f"{name} {version}" for name, version in environment["packages"].items() if version)
+    yield f"{environment['cpu']}, {environment['cores']} cores, {environment['system']}, "
+    yield f"Python {environment['python']}, {packages}; commit {environment['commit']}, {result['file']}."
+    yield f"Texts: {result['mix']['source']} mix, {result['mix']['mean_code_points']} code points on average."
+
+
+def best(result: Result) -> Iterator[str]:
+    """What the server can do at most, against the bare runner."""
+    header = ["load", "texts/s", "of raw", "p50 ms", "p99 ms", "padding", "client, cores", "stable"]
+    yield from table(
+        header,
+        [
+            [
+                row["name"], f"{row['texts_per_s']:.0f}", _share(row["efficiency"]), _ms(row["p50_ms"]),
+                _ms(row["p99_ms"]), _share(row["padding"]), f"{row['client_cpu_s_per_s']:.2f}",
+                "yes" if row["stable"] else "no",
+            ]
+            for row in result["best"]
+        ],
+    )  # fmt: skip
+
+
+def cost(result: Result) -> Iterator[str]:
+    """What a million tokens cost; a token is a syllable, and every text has one more."""
+    yield from table(
+        ["load", "server CPU s per million syllables", "runner s (wall)", "server memory, MiB"],
+        [
+            [
+                row["name"],
+                f"{1e6 * row['server_cpu_s'] / row['server_tokens']:.1f}",
+                f"{1e6 * row['runner_s'] / row['server_tokens']:.1f}",
+                f"{row['server_rss_mib']:.0f}",
+            ]
+            for row in result["best"]
+        ],
+    )
+
+
+def sweep(result: Result) -> Iterator[str]:
+    """Latency against offered load."""
+    search = result["search"]
+    yield f"The highest rate with p99 within {search['p99_ms']:g} ms: **{search['rate_per_s']:.0f} calls/s**."
+    yield ""
+    yield from table(
+        ["offered calls/s", "answered/s", "p50 ms", "p90 ms", "p99 ms", "p99/p50", "padding", "errors"],
+        [
+            [
+                f"{row['offered_per_s']:.0f}", f"{row['texts_per_s']:.0f}", _ms(row["p50_ms"]),
+                _ms(row["p90_ms"]), _ms(row["p99_ms"]), f"{row['p99_ms'] / row['p50_ms']:.1f}",
+                _share(row["padding"]), sum(row["errors"].values()),
+            ]
+            for row in result["sweep"]
+        ],
+    )  # fmt: skip
+    yield ""
+    yield "![Latency against offered load](plots/latency.svg)"
+
+
+def beside(result: Result) -> Iterator[str]:
+    """Interactive calls while a stream saturates the server."""
+    rows = result["beside_bulk"]
+    names = {"alone": "interactive calls alone", "beside": "the same beside the stream", "bulk": "the stream"}
+    yield from table(
+        ["", "texts/s", "p50 ms", "p99 ms"],
+        [
+            [title, f"{rows[name]['texts_per_s']:.0f}", _ms(rows[name]["p50_ms"]), _ms(rows[name]["p99_ms"])]
+            for name, title in names.items()
+        ],
+    )
+
+
+def huggingface(result: Result) -> Iterator[str]:
+    """The reference's usage against ours."""
+    found = result["texts_per_s"]
+    base = found["pipeline"]
+    yield from table(
+        ["", "verses/s, median", "each round", "against the pipeline"],
+        [
+            [name, rate, ", ".join(map(str, result["rounds"][name])), f"{rate / base:.1f}"]
+            for name, rate in found.items()
+        ],
+    )
+
+
+def peers(result: Result) -> Iterator[str]:
+    """All servers under the same load."""
+    ours = result["peers"]["hanjaserve"]
+    rows = []
+    for row in result["peers"].values():
+        if row["texts_per_s"] is None:
+            rows.append([row["title"], f"absent: {row['absent']}", None, None, None])
+            continue
+        times = ours["rate_per_s"] / row["rate_per_s"] if row["rate_per_s"] else None
+        each = ", ".join(f"{one['rate_per_s']:.0f}" for one in row["rounds"])
+        rows.append(
+            [
+                row["title"], f"{row['texts_per_s']:.0f}", f"{row['rate_per_s']:.0f}", each,
+                "–" if times is None else f"{times:.1f}",
+            ]
+        )  # fmt: skip
+    limit = f"calls/s at p99 ≤ {result['p99_ms']:g} ms"
+    yield from table(["server", "texts/s, 64 in flight", limit, "each round", "ours / theirs"], rows)
+    yield ""
+    yield "![Servers under the same load](plots/peers.svg)"
+
+
+def simulator(result: Result) -> Iterator[str]:
+    """Scheduling policies on the same traces."""
+    for device, rows in result["devices"].items():
+        yield f"On {device}:"
+        yield ""
+        summaries = []
+        for row in rows:
+            figures = {name: value for name, value in row.items() if name not in ("arrivals", "policy")}
+            summaries.append((row["arrivals"], row["policy"], Summary(**figures)))
+        yield simulator_table(summaries)
+        yield ""
+
+
+def _ms(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}"
+
+
+BLOCKS: dict[str, tuple[str, Callable[[Result], Iterator[str]]]] = {
+    "machine": ("serving", machine),
+    "best": ("serving", best),
+    "cost": ("serving", cost),
+    "sweep": ("serving", sweep),
+    "beside": ("serving", beside),
+    "huggingface": ("huggingface", huggingface),
+    "peers": ("peers", peers),
+    "simulator": ("simulator", simulator),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

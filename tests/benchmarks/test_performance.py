@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import performance
+
+
+def test_page_shows_the_committed_results() -> None:
+    page = performance.PAGE.read_text("utf-8")
+    assert performance.filled(page, performance.newest(performance.RESULTS)) == page, "run `make performance`"
+
+
+def test_newest_full_result_of_a_kind_counts(tmp_path: Path) -> None:
+    for name, quick in (("a", False), ("b", False), ("c", True)):
+        (tmp_path / f"serving-{name}.json").write_text(json.dumps({"kind": "serving", "quick": quick}))
+    assert performance.newest(tmp_path)["serving"]["file"] == "serving-b.json"
+
+
+def test_block_is_written_anew_and_prose_is_left_alone() -> None:
+    page = "before\n<!-- begin huggingface -->\nold\n<!-- end huggingface -->\nafter\n"
+    result = {"texts_per_s": {"pipeline": 20.0, "default model": 300.0}, "rounds": {"pipeline": [19.0, 21.0]}}
+    result["rounds"]["default model"] = [300.0]
+    new = performance.filled(page, {"huggingface": result})
+    assert "| default model | 300.0 | 300.0 | 15.0 |" in new
+    assert new.startswith("before\n<!-- begin huggingface -->\n|") and new.endswith("after\n")
+    assert "old" not in new
+    assert performance.ABSENT in performance.filled(page, {})
+
+
+def test_absent_peer_is_shown_with_its_reason() -> None:
+    ours = {"title": "hanjaserve", "texts_per_s": 90.0, "rate_per_s": 60.0, "rounds": [{"rate_per_s": 60.0}]}
+    slow = {"title": "slow", "texts_per_s": 9.0, "rate_per_s": 0.0, "rounds": [{"rate_per_s": 0.0}]}
+    gone = {"title": "gone", "texts_per_s": None, "rate_per_s": None, "rounds": [], "absent": "no wheel"}
+    result = {"p99_ms": 50, "peers": {"hanjaserve": ours, "slow": slow, "gone": gone}}
+    lines = list(performance.peers(result))
+    assert "| gone | absent: no wheel | – | – | – |" in lines
+    assert "| slow | 9 | 0 | 0 | – |" in lines
+
+
+def test_unknown_block_is_refused() -> None:
+    with pytest.raises(LookupError, match="'nonsense'"):
+        performance.filled("<!-- begin nonsense -->\n<!-- end nonsense -->\n", {})
