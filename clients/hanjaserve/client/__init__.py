@@ -21,6 +21,17 @@ from hanjaserve.client.errors import (
     TextTooLong,
     Unavailable,
 )
+from hanjaserve.client.live import LiveSession
+from hanjaserve.client.live_document import Splice
+from hanjaserve.client.live_view import (
+    LiveEvent,
+    LiveSegment,
+    LiveView,
+    RevisionRejected,
+    RevisionsDone,
+    SegmentsInvalidated,
+    SessionResumed,
+)
 from hanjaserve.client.options import ConvertOptions, Rendering
 from hanjaserve.client.results import (
     Alternative,
@@ -47,12 +58,21 @@ __all__ = [
     "InvalidRequest",
     "ItemError",
     "Limits",
+    "LiveEvent",
+    "LiveSegment",
+    "LiveSession",
+    "LiveView",
     "Overloaded",
     "Rendering",
     "Result",
     "RetryPolicy",
+    "RevisionRejected",
+    "RevisionsDone",
+    "SegmentsInvalidated",
     "ServerInfo",
+    "SessionResumed",
     "Span",
+    "Splice",
     "SyncClient",
     "TextTooLong",
     "Unavailable",

@@ -26,6 +26,7 @@ from hanjaserve.client.channel import (
     not_ready,
 )
 from hanjaserve.client.errors import Unavailable, error_from_rpc
+from hanjaserve.client.live import LiveSession
 from hanjaserve.client.options import ConvertOptions, OptionFields
 from hanjaserve.client.requests import (
     Prepared,
@@ -195,6 +196,36 @@ class Client:
                 yield result
         finally:
             await results.aclose()
+
+    def live(
+        self,
+        *,
+        by_line: bool = False,
+        finals_only: bool = False,
+        max_interim_per_s: int = 0,
+        timeout_s: float | None = None,
+        **options: Unpack[OptionFields],
+    ) -> LiveSession:
+        """Convert a document while it is edited: `async with client.live() as live`.
+
+        Args:
+            by_line: Convert lines rather than sentences.
+            finals_only: Leave out results that may still change.
+            max_interim_per_s: The most often that what is being typed is converted; 0 for as often as
+                the server likes.
+            timeout_s: How long a commit, a flush, the beginning and the end may take.
+            **options: See `ConvertOptions`.
+        """
+        return LiveSession(
+            self._stub,
+            options=ConvertOptions(**options),
+            by_line=by_line,
+            finals_only=finals_only,
+            max_interim_per_s=max_interim_per_s,
+            metadata=self._metadata,
+            retry=self._retry,
+            timeout_s=timeout_s or self._timeout_s,
+        )
 
     async def server_info(self, *, timeout_s: float | None = None) -> ServerInfo:
         """What is served, by which runner, within which limits."""

@@ -68,7 +68,7 @@ class AioStream:
                     self._window.restart()
             await feeding
         finally:
-            await _cancelled(feeding)
+            await cancelled(feeding)
 
     async def _feed(self) -> None:
         try:
@@ -106,9 +106,9 @@ class AioStream:
                 for result in results:
                     yield result
         except grpc.RpcError as error:
-            raise _known_cause(error_from_rpc(error)) from error
+            raise known_cause(error_from_rpc(error)) from error
         finally:
-            await _cancelled(sending)
+            await cancelled(sending)
             call.cancel()
         if not self._ended or self._window.unanswered:
             raise cut_short(self._window.unanswered)
@@ -132,7 +132,7 @@ class AioStream:
             reading.cancel()
 
 
-def _known_cause(error: ConvertError) -> ConvertError:
+def known_cause(error: ConvertError) -> ConvertError:
     """Undo grpc/grpc#36066: a write that fails because the server has just ended the call.
 
     grpc.aio then replaces the server's status by one of its own. What it was is lost, so the stream
@@ -152,7 +152,7 @@ async def _async_iterator(texts: Iterable[str] | AsyncIterable[str]) -> AsyncIte
             yield text
 
 
-async def _cancelled(task: "asyncio.Task[None]") -> None:
+async def cancelled(task: "asyncio.Task[None]") -> None:
     """Cancel a task and wait until it is gone, whatever it ends with."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -6,8 +6,8 @@ A view is a list of segments with the newest result of each. It may lag behind t
 typed; `revision` says which revision of it the list belongs to.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from hanjaserve.client.errors import ConvertError, Internal, error_from_status
@@ -89,6 +89,7 @@ class LiveView:
         self.done = 0
         self.next_id = 1
         self._list: list[tuple[int, int]] = []
+        self._restarted = False
         self._results: dict[int, LiveSegment] = {}
 
     @property
@@ -116,9 +117,11 @@ class LiveView:
                 yield found, at, at + length
             at += length
 
-    def restart(self) -> None:
-        """A new connection: the server will tell the whole list again."""
-        self._list = []
+    def restart(self, finals: Collection[int]) -> None:
+        """A new connection: the server will tell the whole list again, with these segments still final."""
+        self._restarted = True
+        for number in set(self._results).difference(finals):
+            self._unfinish(number)
 
     def apply(self, event: pb.LiveEvent) -> LiveEvent | None:
         """Take in an event of the server.
@@ -145,6 +148,10 @@ class LiveView:
         return None
 
     def _splice(self, change: pb.SegmentsChanged) -> None:
+        if self._restarted:
+            self._restarted, self._list = False, []
+            known = {head.segment_id for head in change.added}
+            self._results = {number: found for number, found in self._results.items() if number in known}
         end = change.index + change.removed
         if end > len(self._list):
             raise Internal(
@@ -174,10 +181,11 @@ class LiveView:
 
     def _invalidate(self, message: pb.Invalidated) -> SegmentsInvalidated:
         for number in message.segment_ids:
-            if found := self._results.get(number):
-                # Shown until the next result comes, but not kept on resuming.
-                self._results[number] = LiveSegment(
-                    id=found.id, revision=found.revision, start=found.start, end=found.end,
-                    text=found.text, spans=found.spans, error=found.error,
-                )  # fmt: skip
+            self._unfinish(number)
         return SegmentsInvalidated(ids=tuple(message.segment_ids))
+
+    def _unfinish(self, number: int) -> None:
+        """Show a result until the next one comes, but do not take it for final."""
+        found = self._results.get(number)
+        if found is not None and found.is_final:
+            self._results[number] = replace(found, is_final=False)

@@ -18,6 +18,11 @@ class AioStub(Protocol):
     Convert: "grpc.aio.UnaryUnaryMultiCallable[pb.ConvertRequest, pb.ConvertResponse]"
     BatchConvert: "grpc.aio.UnaryUnaryMultiCallable[pb.BatchConvertRequest, pb.BatchConvertResponse]"
     StreamConvert: "grpc.aio.StreamStreamMultiCallable[pb.StreamConvertRequest, pb.StreamConvertResponse]"
+    LiveConvert: "grpc.aio.StreamStreamMultiCallable[pb.LiveRequest, pb.LiveResponse]"
+    PutGlossary: "grpc.aio.UnaryUnaryMultiCallable[pb.PutGlossaryRequest, pb.PutGlossaryResponse]"
+    GetGlossary: "grpc.aio.UnaryUnaryMultiCallable[pb.GetGlossaryRequest, pb.GetGlossaryResponse]"
+    DeleteGlossary: "grpc.aio.UnaryUnaryMultiCallable[pb.DeleteGlossaryRequest, pb.DeleteGlossaryResponse]"
+    ListGlossaries: "grpc.aio.UnaryUnaryMultiCallable[pb.ListGlossariesRequest, pb.ListGlossariesResponse]"
     GetServerInfo: "grpc.aio.UnaryUnaryMultiCallable[pb.GetServerInfoRequest, pb.GetServerInfoResponse]"
 
 
@@ -27,6 +32,10 @@ class SyncStub(Protocol):
     Convert: "grpc.UnaryUnaryMultiCallable[pb.ConvertRequest, pb.ConvertResponse]"
     BatchConvert: "grpc.UnaryUnaryMultiCallable[pb.BatchConvertRequest, pb.BatchConvertResponse]"
     StreamConvert: "grpc.StreamStreamMultiCallable[pb.StreamConvertRequest, pb.StreamConvertResponse]"
+    PutGlossary: "grpc.UnaryUnaryMultiCallable[pb.PutGlossaryRequest, pb.PutGlossaryResponse]"
+    GetGlossary: "grpc.UnaryUnaryMultiCallable[pb.GetGlossaryRequest, pb.GetGlossaryResponse]"
+    DeleteGlossary: "grpc.UnaryUnaryMultiCallable[pb.DeleteGlossaryRequest, pb.DeleteGlossaryResponse]"
+    ListGlossaries: "grpc.UnaryUnaryMultiCallable[pb.ListGlossariesRequest, pb.ListGlossariesResponse]"
     GetServerInfo: "grpc.UnaryUnaryMultiCallable[pb.GetServerInfoRequest, pb.GetServerInfoResponse]"
 
 

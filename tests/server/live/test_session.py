@@ -164,7 +164,7 @@ class Typing(RuleBasedStateMachine):
         self.session.close()
         self.sent, self.turn = [], None
         self.session = opened(pb.LiveConfig(resume=resume, finals_only=self.finals_only), self.budget)
-        self.view.restart()
+        self.view.restart(kept)
         # Whatever was not answered is answered by the new session, as one.
         self.ended = {revision: 1 for revision in range(1, self.document.revision)}
 
