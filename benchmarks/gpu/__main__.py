@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks import load, report
 from benchmarks.gpu.contenders import Contender, contenders, matrix_tflops
 from benchmarks.gpu.measure import device_rate, latency, runner_rate
-from benchmarks.gpu.parity import parity
+from benchmarks.gpu.parity import Reference
 from benchmarks.gpu.result import RESULTS, SCHEMA, file_name, table, verdict
 from benchmarks.gpu.subjects import Subject, bundle_subject, reference_subject
 from benchmarks.raw import pack
@@ -46,6 +46,7 @@ from hanjaserve.server.shapes import pad
 PASSED, FAILED, NO_GPU = 0, 1, 3
 PACKAGES = ("tensorrt", "tensorrt-rtx-cu13", "cuda-bindings", "torch", "onnxruntime-gpu")
 ONE_TEXT_TOKENS = 32
+ANY_TOKEN = 5
 REFERENCE = WordShape()
 
 
@@ -62,10 +63,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         bundle = bundle_subject(Bundle.open(arguments.bundle), mix)
         lengths = [len(row) for row in bundle.rows]
+        shape = reference_subject(Path(folder) / "reference", lengths, REFERENCE)
+        reference = Reference(bundle.bundle, mix.texts, arguments.checkpoint)
         rate = matrix_tflops()
+        ways = contenders(flavour)
         rows = [
-            examine(subject, contenders(flavour), arguments, mix, rate)
-            for subject in (bundle, reference_subject(Path(folder) / "reference", lengths, REFERENCE))
+            examine(bundle, ways, arguments.seconds, rate, reference),
+            examine(shape, ways, arguments.seconds, rate, None),
         ]
     rows[0]["server"] = through_server(arguments, mix, flavour)
     passed, reasons = verdict(rows, flavour)
@@ -92,72 +96,95 @@ def find_device() -> Device:
 def examine(
     subject: Subject,
     ways: Sequence[Contender],
-    arguments: argparse.Namespace,
-    mix: Mix,
+    seconds: float,
     matrix_rate: float | None,
+    reference: Reference | None,
 ) -> dict[str, Any]:
-    """Everything about one model."""
+    """Everything about one model; without a reference only its speed."""
     found = []
     for way in ways:
         print(f"{subject.name}: {way.name}", file=sys.stderr)
         row: dict[str, Any] = {"name": way.name}
         try:
             with way.opened(subject) as runner:
-                row |= speeds(runner, subject, arguments.seconds, matrix_rate)
-                if subject.meaningful:
-                    row |= answers(runner, subject.bundle, mix.texts, arguments.checkpoint)
+                row |= speeds(runner, subject, seconds, matrix_rate)
+                if reference is not None:
+                    row |= answers(runner, subject.bundle, reference)
         except Exception as error:  # whatever a peer raises is a line of the result
             row = {"name": way.name, "failed": " ".join(str(error).split())[:300] or repr(error)}
         found.append(row)
     return {"name": subject.name, "contenders": found}
 
 
-def answers(runner: Runner, bundle: Bundle, sentences: Sequence[str], checkpoint: str) -> dict[str, Any]:
+def answers(runner: Runner, bundle: Bundle, reference: Reference) -> dict[str, Any]:
     """The self-test, and parity."""
     try:
         check_runner(runner, bundle)
     except HanjaserveError as error:
         return {"failed_self_test": str(error)}
-    return {"parity": parity(runner, bundle, sentences, checkpoint)}
+    return {"parity": reference.parity(runner)}
 
 
 def speeds(runner: Runner, subject: Subject, seconds: float, matrix_rate: float | None) -> dict[str, Any]:
-    """Tokens per second and milliseconds."""
+    """Tokens per second and milliseconds, over the mix, for one text, and per bucket."""
     pad_id = subject.bundle.manifest.pad_id
     batches = pack(subject.rows, MAX_BATCH_TOKENS, pad_id)
     one = pad([np.resize(subject.rows[0], ONE_TEXT_TOKENS)], pad_id)
+    calls = max(10, int(500 * seconds))
     row: dict[str, Any] = {
         "runner": runner.name,
         "runner_tokens_per_s": runner_rate(runner, batches, seconds),
+        "latency": asdict(latency(runner, one, calls)),
     }
-    row["latency"] = asdict(latency(runner, one, calls=max(10, int(500 * seconds))))
     if isinstance(runner, TensorRtRunner):
-        full = {bucket.tokens: bucket for bucket in reversed(runner.buckets.buckets)}
-        rates = {str(bucket): device_rate(runner, bucket, seconds / 4) for bucket in sorted(full.values())}
-        row["device_tokens_per_s_by_bucket"] = rates
-        row["device_tokens_per_s"] = max(rates.values())
+        row["buckets"] = by_bucket = per_bucket(runner, seconds / 4)
+        best = max(by_bucket, key=lambda found: float(found["device_tokens_per_s"]))
+        row["device_tokens_per_s"] = best["device_tokens_per_s"]
         if subject.flops and matrix_rate:
-            best = max(full.values(), key=lambda bucket: rates[str(bucket)])
-            tflops = row["device_tokens_per_s"] * subject.flops(best.tokens) / 1e12
+            tflops = best["device_tokens_per_s"] * subject.flops(best["tokens"]) / 1e12
             row["matrix_share"] = tflops / matrix_rate
     return row
 
 
-def through_server(arguments: argparse.Namespace, mix: Mix, flavour: str) -> dict[str, Any]:
-    """Bulk load on a real server that is pinned to the flavour."""
+def per_bucket(runner: TensorRtRunner, seconds: float) -> list[dict[str, Any]]:
+    """The full bucket of every length: the device alone, and from call to answer."""
+    full = {bucket.tokens: bucket for bucket in reversed(runner.buckets.buckets)}
+    return [
+        {
+            "tokens": bucket.tokens,
+            "rows": bucket.rows,
+            "device_tokens_per_s": device_rate(runner, bucket, seconds),
+            "latency": asdict(
+                latency(runner, np.full((bucket.rows, bucket.tokens), ANY_TOKEN, np.int32), calls=50)
+            ),
+        }
+        for bucket in sorted(full.values())
+    ]
 
-    async def measure(address: str) -> load.Load:
+
+def through_server(arguments: argparse.Namespace, mix: Mix, flavour: str) -> dict[str, Any]:
+    """Bulk load, then single calls, on a real server that is pinned to the flavour."""
+
+    async def measure(address: str) -> tuple[load.Load, load.Load]:
         async with Client(address, retry=RetryPolicy(max_attempts=1)) as client:
             await client.wait_ready()
-            return await load.flow(Hanjaserve(client), mix.texts, seconds=5 * arguments.seconds)
+            target, seconds = Hanjaserve(client), 5 * arguments.seconds
+            bulk = await load.flow(target, mix.texts, seconds=seconds)
+            one = await load.closed_loop(target, mix.texts, in_flight=1, seconds=seconds, warm_s=0.2)
+            return bulk, one
 
     try:
         with running(arguments.bundle, threads=0, flags=("--runner", flavour)) as server:
-            done = asyncio.run(measure(server.address))
+            done, single = asyncio.run(measure(server.address))
     except (ServerFailed, HanjaserveError) as error:
         return {"failed": str(error)}
     per_s = done.code_points / done.seconds
-    return {"texts_per_s": done.texts_per_s, "code_points_per_s": per_s, "errors": done.errors}
+    return {
+        "texts_per_s": done.texts_per_s,
+        "code_points_per_s": per_s,
+        "errors": done.errors,
+        "one_call_at_a_time": {"p50_ms": single.latency_ms(0.5), "p99_ms": single.latency_ms(0.99)},
+    }
 
 
 def write(

@@ -11,39 +11,43 @@ from hanjaserve.server.runners.base import Runner
 AGREEMENT, MARGIN = 0.9999, 1e-2
 
 
-def parity(
-    runner: Runner, bundle: Bundle, sentences: Sequence[str], checkpoint: str = ""
-) -> dict[str, object]:
-    """Run sentences and compare.
+class Reference:
+    """FP32's answers to some sentences, computed once.
 
     Args:
-        runner: Under test.
-        bundle: Its bundle.
+        bundle: Whose model.
         sentences: What to convert.
         checkpoint: PyTorch FP32 to compare with; empty for the bundle's FP32 ONNX on the CPU, which was
             compared with PyTorch when the bundle was made.
     """
-    if checkpoint:
-        from hanjaserve.build.checkpoint import load_checkpoint
-        from hanjaserve.build.reference import TorchReference
 
-        reference = TorchReference(load_checkpoint(checkpoint), bundle_readings(bundle)).run
-    else:
-        from hanjaserve.build.sessions import open_session
+    def __init__(self, bundle: Bundle, sentences: Sequence[str], checkpoint: str = "") -> None:
+        self.name = "PyTorch FP32" if checkpoint else "FP32 ONNX on the CPU"
+        if checkpoint:
+            from hanjaserve.build.checkpoint import load_checkpoint
+            from hanjaserve.build.reference import TorchReference
 
-        reference = margins_of(open_session(bundle.path(FP32_FILE), threads=0))
-    codec = make_codec(bundle)
-    expected = expect(bundle, codec, sentences, reference)
-    report = compare("gpu", "fp16", runner.run, expected, convert=converter_of(bundle, codec))
-    return {
-        "reference": "PyTorch FP32" if checkpoint else "FP32 ONNX on the CPU",
-        "sentences": report.sentences,
-        "units": report.units,
-        "differing": report.differing,
-        "agreement": report.agreement,
-        "largest_margin": report.largest_margin,
-        "passed": passed(report),
-    }
+            answer = TorchReference(load_checkpoint(checkpoint), bundle_readings(bundle)).run
+        else:
+            from hanjaserve.build.sessions import open_session
+
+            answer = margins_of(open_session(bundle.path(FP32_FILE), threads=0))
+        codec = make_codec(bundle)
+        self._expected = expect(bundle, codec, sentences, answer)
+        self._convert = converter_of(bundle, codec)
+
+    def parity(self, runner: Runner) -> dict[str, object]:
+        """Run the sentences and compare."""
+        report = compare("gpu", "fp16", runner.run, self._expected, convert=self._convert)
+        return {
+            "reference": self.name,
+            "sentences": report.sentences,
+            "units": report.units,
+            "differing": report.differing,
+            "agreement": report.agreement,
+            "largest_margin": report.largest_margin,
+            "passed": passed(report),
+        }
 
 
 def passed(report: ArtefactReport) -> bool:

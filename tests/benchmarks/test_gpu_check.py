@@ -13,7 +13,7 @@ from benchmarks.gpu import __main__ as check
 from benchmarks.gpu import contenders as ways
 from benchmarks.gpu.contenders import Contender, TorchRunner, contenders
 from benchmarks.gpu.measure import device_rate, latency, runner_rate
-from benchmarks.gpu.parity import parity, passed
+from benchmarks.gpu.parity import Reference, passed
 from benchmarks.gpu.result import file_name, table, verdict
 from benchmarks.gpu.subjects import Subject, bundle_subject, flops_per_token, reference_subject
 from benchmarks.texts import Mix
@@ -21,10 +21,12 @@ from hanjaserve.build.engine_check import WordShape
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.errors import ConfigError, DeviceLost, RuntimeFault
 from hanjaserve.server.runners.base import Done, Flight
-from hanjaserve.server.runners.buckets import Bucket
+from hanjaserve.server.runners.buckets import Bucket, BucketTable
 from hanjaserve.server.runners.driver import Device
 from hanjaserve.server.runners.openvino import OpenVinoRunner
 from hanjaserve.server.shapes import Int32
+from tests.server.runners.fake_gpu import FakeGpu
+from tests.server.runners.test_tensorrt import make
 from tests.support.tiny import SENTENCES
 
 SMALL = WordShape(
@@ -112,9 +114,10 @@ class Sick(OpenVinoRunner):
 
 def test_parity_finds_agreement_and_its_opposite(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
-    good = parity(OpenVinoRunner(bundle, 1), bundle, MIX.texts)
+    reference = Reference(bundle, MIX.texts)
+    good = reference.parity(OpenVinoRunner(bundle, 1))
     assert good["passed"] and good["agreement"] == 1.0 and good["sentences"] == len(MIX.texts)
-    bad = parity(Sick(bundle, 1), bundle, MIX.texts)
+    bad = reference.parity(Sick(bundle, 1))
     assert not bad["passed"] and bad["differing"]
 
 
@@ -226,3 +229,32 @@ def test_contenders_switch_one_thing_at_a_time(monkeypatch: pytest.MonkeyPatch, 
         with pytest.raises(DeviceLost), way.opened(subject):
             pass
     assert asked == [{}, {"lanes": 1}, {"use_graphs": False}, {"pinned": False}]
+
+
+def test_every_length_is_measured_by_its_full_bucket() -> None:
+    clock = Ticking()
+    runner: Any = Steady(clock)
+    runner.buckets = BucketTable(lengths=(16, 32), max_batch_tokens=64)
+    rows = check.per_bucket(runner, 0.0)
+    assert [(row["rows"], row["tokens"]) for row in rows] == [(4, 16), (2, 32)]
+    assert all(row["device_tokens_per_s"] > 0 and row["latency"]["calls"] == 50 for row in rows)
+
+
+def test_speeds_of_a_tensorrt_runner_have_everything(tiny_bundle: Path) -> None:
+    """On the fake GPU: what is in the row, not what the numbers are."""
+    subject = Subject(
+        name="m",
+        bundle=Bundle.open(tiny_bundle),
+        rows=[np.full(20, 7, np.int32)] * 3,
+        meaningful=False,
+        flops=lambda tokens: 1e6 * tokens,
+    )
+    gpu = FakeGpu()
+    row = check.speeds(make(gpu), subject, 0.01, 100.0)
+    assert len(row["buckets"]) == 3 and row["runner"].startswith("tensorrt 11.0")
+    best = max(row["buckets"], key=lambda found: float(found["device_tokens_per_s"]))
+    assert row["device_tokens_per_s"] == best["device_tokens_per_s"]
+    tflops = best["device_tokens_per_s"] * 1e6 * best["tokens"] / 1e12
+    assert row["matrix_share"] == pytest.approx(tflops / 100)
+    assert gpu.violations == []
+    assert "matrix_share" not in check.speeds(make(FakeGpu()), subject, 0.01, None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.gpu.contenders import open_tensorrt
-from benchmarks.gpu.parity import parity
+from benchmarks.gpu.parity import Reference
 from benchmarks.gpu.subjects import Subject, bundle_subject
 from benchmarks.texts import load_mix
 from hanjaserve.build.compile import choose_flavour
@@ -50,7 +50,7 @@ def test_self_test(runner: TensorRtRunner, subject: Subject) -> None:
 
 
 def test_parity(runner: TensorRtRunner, subject: Subject) -> None:
-    assert parity(runner, subject.bundle, load_mix(count=400).texts)["passed"]
+    assert Reference(subject.bundle, load_mix(count=400).texts).parity(runner)["passed"]
 
 
 def test_overlapping_batches_keep_apart(runner: TensorRtRunner, subject: Subject) -> None:

@@ -2,7 +2,7 @@
 
 A TensorRT runner needs a plan that was compiled for exactly this flavour, version, GPU and choice of buckets.
 If the cache has none, or one that does not load or fails its self-test, `hanjaserve build compile` is started
-in the background; meanwhile the next rung serves, and the next start of the server finds the plan.
+in the background; meanwhile the next rung serves, and the next start or reload (SIGHUP) finds the plan.
 """
 
 import logging
@@ -142,7 +142,7 @@ class TensorRtKind:
             except BundleError as error:
                 reason = error
         self._rebuild(bundle, specs[-1])
-        raise RuntimeFault(f"{reason}; one is being built, and serves from the next start on")
+        raise RuntimeFault(f"{reason}; one is being built, and serves from the next start or reload on")
 
     def _start(
         self, bundle: Bundle, flavour: Flavour, spec: PlanSpec, plan: bytes, cuda: Cuda
