@@ -140,6 +140,11 @@ def sweep(result: Result) -> Iterator[str]:
     yield "![Latency against offered load](plots/latency.svg)"
 
 
+def stages(result: Result) -> Iterator[str]:
+    """What the front-end costs."""
+    yield from table(["stage", "µs per text"], list(result["us_per_text"].items()))
+
+
 def beside(result: Result) -> Iterator[str]:
     """Interactive calls while a stream saturates the server."""
     rows = result["beside_bulk"]
@@ -215,6 +220,7 @@ BLOCKS: dict[str, tuple[str, Callable[[Result], Iterator[str]]]] = {
     "cost": ("serving", cost),
     "sweep": ("serving", sweep),
     "beside": ("serving", beside),
+    "stages": ("stages", stages),
     "huggingface": ("huggingface", huggingface),
     "peers": ("peers", peers),
     "simulator": ("simulator", simulator),

@@ -12,7 +12,7 @@ Theory of operation
     class can't shut out another, and a queue of bulk work of any length delays an urgent entry by
     one batch at most. An entry whose deadline is too near for its class waits as INTERACTIVE.
 
-    Choice. Only the first `window` entries of the lane are looked at. Every batch contains the very
+    Choice. Only entries put within `window` of the oldest are looked at. Every batch contains the very
     first, hence nothing starves: the n-th entry of a lane is in its n-th batch at the latest. Its
     companions are those that waste least (companions.py); among equal lengths the oldest go first.
 
@@ -26,13 +26,12 @@ Theory of operation
 
 import heapq
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import islice, takewhile
 
 from hanjaserve.server.companions import companions
 from hanjaserve.server.entry import Batch, Entry, Priority, Totals, padded_tokens
 from hanjaserve.server.errors import DeadlineExpired, Overloaded
+from hanjaserve.server.lane import Lane
 from hanjaserve.server.shapes import BUCKET, padded_length
 
 __all__ = ["PATIENCE_S", "Batch", "Batcher", "Entry", "Priority", "Totals", "padded_tokens"]
@@ -58,7 +57,8 @@ class Batcher:
     Args:
         max_batch_tokens: What a batch may cost; an entry that is longer goes alone.
         max_queue_tokens: What may wait before puts are refused.
-        window: How many entries of a class are looked at; by default enough for several batches.
+        window: How far behind the oldest entry of a class its companions may have been put, counted in
+            entries; by default enough for several batches.
         bucket: Lengths are rounded up to a multiple of it.
         overhead_tokens: What running any batch costs; by default a sixteenth of the budget.
         runners: How many batches run at a time.
@@ -89,13 +89,12 @@ class Batcher:
         self.tokens_per_s: float | None = None
         self.totals = Totals()
         # Larger budgets are for faster devices, where more waits and small batches waste more.
-        self._window = window or max(512, max_batch_tokens // 4)
+        self._window = window or max(1024, max_batch_tokens // 2)
         self._length_of = length_of or (lambda tokens: padded_length(tokens, bucket))
         self._overhead_tokens = max_batch_tokens // 16 if overhead_tokens is None else overhead_tokens
         self._runners = runners
         self._tickets = 0
-        self._lanes: dict[Priority, OrderedDict[int, Entry]] = {lane: OrderedDict() for lane in Priority}
-        self._lane_tokens = dict.fromkeys(Priority, 0)
+        self._lanes = {lane: Lane() for lane in Priority}
         self._served_at = dict.fromkeys(Priority, -math.inf)
         self._deadlines: list[tuple[float, int, Entry]] = []
 
@@ -153,19 +152,20 @@ class Batcher:
         lane = self._turn(now)
         if lane is None:
             return None
-        by_length: dict[int, list[Entry]] = {}
-        for entry in islice(self._lanes[lane].values(), self._window):
-            by_length.setdefault(entry.length, []).append(entry)
-        head = next(iter(by_length.values()))[0]
+        queue = self._lanes[lane]
+        head = queue.oldest()
+        assert head is not None
+        before = head.ticket + self._window
         entries = [head]
-        waiting = {length: len(some) for length, some in by_length.items()}
-        for length, count in companions(head.length, waiting, self.max_batch_tokens, self._overhead_tokens):
+        for length, count in companions(
+            head.length, queue.counts(), self.max_batch_tokens, self._overhead_tokens
+        ):
             # The head is the oldest of its length and already in the batch.
-            first = 1 if length == head.length else 0
-            entries += by_length[length][first : first + count]
-        entries += self._fill(lane, entries)
+            own = length == head.length
+            entries += queue.first(length, count + own, before)[own:]
         for entry in entries:
             self._remove(entry)
+        entries += self._fill(lane, entries)
         passed_since = max(head.enqueued_at, self._served_at[lane])
         batch = Batch(
             entries=entries, priority=lane, computed_tokens=padded_tokens(entries), passed_since=passed_since
@@ -178,8 +178,13 @@ class Batcher:
         """Queue a batch again that has not begun to run, each entry where it was."""
         self.running_tokens -= batch.computed_tokens
         self._served_at[batch.priority] = batch.passed_since
+        for entry in batch.entries:
+            entry.ticket = -entry.ticket
+            self.queued_tokens += entry.length
+            if entry.deadline is not None:
+                heapq.heappush(self._deadlines, (entry.deadline, entry.ticket, entry))
         for lane in {entry.lane for entry in batch.entries}:
-            self._restore(lane, [entry for entry in batch.entries if entry.lane == lane])
+            self._lanes[lane].restore([entry for entry in batch.entries if entry.lane == lane])
         self._tidy_deadlines()
 
     def done(self, batch: Batch, seconds: float) -> None:
@@ -202,7 +207,7 @@ class Batcher:
         if self.tokens_per_s is None:
             return 0.0
         last = max(entry.lane for entry in entries)
-        tokens = self.running_tokens + sum(self._lane_tokens[lane] for lane in Priority if lane <= last)
+        tokens = self.running_tokens + sum(self._lanes[lane].tokens for lane in Priority if lane <= last)
         tokens += sum(entry.length for entry in entries)
         batches = -(-tokens // self.max_batch_tokens)
         return (tokens + batches * self._overhead_tokens) / self.tokens_per_s
@@ -236,33 +241,18 @@ class Batcher:
         return min(max(tokens / self.tokens_per_s, MIN_RETRY_S), MAX_RETRY_S)
 
     def _insert(self, entry: Entry) -> None:
-        self._lanes[entry.lane][entry.ticket] = entry
-        self._lane_tokens[entry.lane] += entry.length
+        self._lanes[entry.lane].append(entry)
         self.queued_tokens += entry.length
 
     def _remove(self, entry: Entry) -> None:
-        del self._lanes[entry.lane][entry.ticket]
+        self._lanes[entry.lane].remove(entry)
         entry.ticket = -entry.ticket
-        self._lane_tokens[entry.lane] -= entry.length
         self.queued_tokens -= entry.length
-
-    def _restore(self, lane: Priority, entries: Sequence[Entry]) -> None:
-        """Bring entries back to their places, which are not far from the front of their lane."""
-        queue = self._lanes[lane]
-        newest = max([-entry.ticket for entry in entries])
-        older = list(takewhile(lambda ticket: ticket < newest, queue))
-        for entry in entries:
-            entry.ticket = -entry.ticket
-            self._insert(entry)
-            if entry.deadline is not None:
-                heapq.heappush(self._deadlines, (entry.deadline, entry.ticket, entry))
-        for ticket in sorted([*older, *(entry.ticket for entry in entries)], reverse=True):
-            queue.move_to_end(ticket, last=False)
 
     def _tidy_deadlines(self) -> None:
         """Entries that have left stay in the heap until their deadline; do not let them pile up."""
         if len(self._deadlines) > 64 + 2 * len(self):
-            queued = [entry for lane in self._lanes.values() for entry in lane.values()]
+            queued = [entry for lane in self._lanes.values() for entry in lane]
             self._deadlines = [(e.deadline, e.ticket, e) for e in queued if e.deadline is not None]
             heapq.heapify(self._deadlines)
 
@@ -276,21 +266,21 @@ class Batcher:
         return late if overdue.get(late, -1) >= 0 else waiting[0]
 
     def _overdue_s(self, lane: Priority, now: float) -> float:
-        head = next(iter(self._lanes[lane].values()))
+        head = self._lanes[lane].oldest()
+        assert head is not None
         return now - max(head.enqueued_at, self._served_at[lane]) - PATIENCE_S[lane]
 
     def _fill(self, lane: Priority, entries: Sequence[Entry]) -> list[Entry]:
-        """Entries of other classes that a small batch takes along at next to no cost."""
+        """Take entries of other classes along that cost a small batch next to nothing."""
         longest = max([entry.length for entry in entries])
         room = min(self._overhead_tokens, self.max_batch_tokens) // longest - len(entries)
         found: list[Entry] = []
         for other in Priority:
-            if room <= len(found):
-                break
-            if other != lane:
-                looked_at = islice(self._lanes[other].values(), self._window)
-                fitting = (entry for entry in looked_at if entry.length <= longest)
-                found += islice(fitting, room - len(found))
+            if other == lane:
+                continue
+            while len(found) < room and (entry := self._lanes[other].oldest(longest)):
+                self._remove(entry)
+                found.append(entry)
         return found
 
 
