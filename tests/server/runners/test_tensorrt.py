@@ -378,9 +378,11 @@ def test_error_of_one_batch_leaves_the_runner_alive(open_runner: Open, gpu: Fake
     runner = open_runner()
     for call in ("cuGraphLaunch", "cuEventRecord", "cuEventSynchronize"):
         gpu.fail(call, Result.CUDA_ERROR_INVALID_VALUE)
+        gpu.late = True
         with pytest.raises(RuntimeFault, match=rf"{call} failed: invalid value \(CUDA_ERROR_INVALID_VALUE\)"):
             runner.run(batch(2, 2))
         assert_answers(runner)
+        assert gpu.violations == []
     gpu.fail("cuGraphLaunch", Result.CUDA_ERROR_INVALID_VALUE, after=1)
     with pytest.raises(RuntimeFault):
         runner.run(batch(40, 16))

@@ -12,6 +12,8 @@ the shape is set and the work queued anew for every batch.
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,16 +100,18 @@ class Lane:
         padded[:rows, :length] = tokens
         padded[:rows, length:] = self._engine.pad_id
         padded[rows:] = self._engine.pad_id
-        self.queue(bucket)
-        self._cuda.record(self._event, self._stream)
+        with self._drained_on_fault():
+            self.queue(bucket)
+            self._cuda.record(self._event, self._stream)
         self.busy = True
 
     def queue(self, bucket: Bucket) -> None:
         """Queue the work of a bucket on whatever lies in its buffers."""
-        if graph := self.graphs.get(bucket):
-            self._cuda.launch(graph, self._stream)
-        else:
+        graph = self.graphs.get(bucket)
+        if graph is None:
             self._queue_now(bucket)
+        else:
+            self._cuda.launch(graph, self._stream)
 
     def drain(self) -> None:
         """Wait until nothing is queued."""
@@ -119,13 +123,23 @@ class Lane:
 
     def collect(self, shape: Shape, bucket: Bucket) -> Int32:
         """Wait for the batch under way: int32 [*shape, k], a copy."""
-        try:
+        self.busy = False
+        with self._drained_on_fault():
             self._cuda.wait(self._event)
-        finally:
-            self.busy = False
         size = bucket.rows * bucket.tokens * self._engine.top_k
         outputs = self._candidates[:size].reshape(bucket.rows, bucket.tokens, self._engine.top_k)
         return outputs[: shape[0], : shape[1]].copy()
+
+    @contextmanager
+    def _drained_on_fault(self) -> Iterator[None]:
+        """After a fault that is not for good, let what may still be queued end: it uses the buffers."""
+        try:
+            yield
+        except DeviceLost:
+            raise
+        except RuntimeFault:
+            self.drain()
+            raise
 
     # ---- once, before serving
 
@@ -184,11 +198,8 @@ class Lane:
         """Set the shape, and queue outside of a graph."""
         if not self._context(bucket).set_input_shape(INPUT, (bucket.rows, bucket.tokens)):
             raise self._engine.fault(f"setting the shape {bucket}")
-        try:
+        with self._drained_on_fault():  # which also tells whether the GPU is lost; TensorRT does not
             self._queue(bucket)
-        except RuntimeFault:
-            self._cuda.synchronize(self._stream)  # TensorRT does not say that the GPU is lost, this does
-            raise
 
     def _queue(self, bucket: Bucket) -> None:
         """Queue the copy in, the engine and the copy out."""
