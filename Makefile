@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long guards audit
-.PHONY: setup-bench bench-peers performance
+.PHONY: setup-bench bench-peers performance consistency accuracy
 .PHONY: engine engine-check gpu-check
 
 setup: $(VENV)/.server
@@ -80,8 +80,17 @@ train: setup-dev
 bundle: setup-dev
 	$(VENV)/bin/hanjaserve build bundle --checkpoint checkpoints/default --out models/hanjaserve/models/default --name hanjaserve-small
 
+# On 10,000 sentences of the data folder, or on the project's own few; CHECKPOINT= compares with PyTorch too.
 parity: setup-dev
-	$(VENV)/bin/hanjaserve build parity
+	if [ -d "$${HANJASERVE_DATA:-../shared/data}" ]; then $(PY) -m benchmarks.consistency --write $(VENV)/sentences.txt; fi
+	$(VENV)/bin/hanjaserve build parity $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) \
+		$$(test ! -f $(VENV)/sentences.txt || echo --data $(VENV)/sentences.txt)
+
+consistency: setup-dev
+	$(PY) -m benchmarks.consistency
+
+accuracy: setup-dev
+	$(PY) -m benchmarks.accuracy
 
 engine: setup
 	$(VENV)/bin/hanjaserve build compile

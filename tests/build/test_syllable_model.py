@@ -40,14 +40,6 @@ def test_nothing_but_readings_gets_a_score(model: HanjaTokenClassifier) -> None:
         assert allowed == {"", *READINGS.get(char, "")}
 
 
-def test_folded_embeddings_give_the_same(model: HanjaTokenClassifier) -> None:
-    before = model(tokens(TEXT))
-    model.candidates.fold()
-    after = model(tokens(TEXT))
-    model.candidates.folded = None
-    torch.testing.assert_close(after, before)
-
-
 def test_a_whole_word_is_raised_by_the_fit_of_its_other_syllable(model: HanjaTokenClassifier) -> None:
     """What is learned about 都 alone must reach 首: the copy score knows the word's mean fit."""
     logits, _ = model(tokens("수도"))

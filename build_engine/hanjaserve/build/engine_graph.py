@@ -130,7 +130,6 @@ def build_graph(checkpoint: Checkpoint, readings: ReadingTable | None = None) ->
             syllable scheme carries its own and takes none.
     """
     if checkpoint.scheme == "syllable":
-        checkpoint.model.candidates.fold()  # type: ignore[union-attr, operator]
         return EngineGraph(SyllableScorer(checkpoint.model)).eval()
     scorer = WordScorer(checkpoint.model, checkpoint.pad_id, checkpoint.offset_positions)
     if readings is None:

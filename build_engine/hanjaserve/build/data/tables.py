@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hanjaserve.build.data.sources import is_hanja
+
 Ints = NDArray[np.int32]
 
 
@@ -71,7 +73,9 @@ def build_tables(
         pairs.update((h, j) for h, j in zip(word, spelling, strict=True) if h != j)
     ranked: dict[str, list[str]] = defaultdict(list)
     for (syllable, hanja), _ in sorted(pairs.items(), key=lambda item: (-item[1], item[0])):
-        if len(ranked[syllable]) < max_candidates - 1 and ord(hanja) < 0x10000:
+        # A dictionary also has spellings that are Hangul in part, and other Hangul at that.
+        usable = is_hanja(hanja) and ord(hanja) < 0x10000
+        if usable and len(ranked[syllable]) < max_candidates - 1:
             ranked[syllable].append(hanja)
     labels = ["", *sorted({hanja for found in ranked.values() for hanja in found})]
     slots = {s: {j: n for n, j in enumerate(found, 1)} for s, found in ranked.items()}
