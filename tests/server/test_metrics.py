@@ -1,5 +1,6 @@
 import re
 import socket
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -51,6 +52,8 @@ def test_what_happens_can_be_read() -> None:
     port = free_port()
     with exposed(metrics, "127.0.0.1", port):
         found = read(port)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as page:
+            assert page.status == 200
         with pytest.raises(ConfigError, match=f"port {port}"), exposed(metrics, "127.0.0.1", port):
             pass
     assert found["hanjaserve_requests_total", "OK", METHOD] == 1
@@ -71,6 +74,14 @@ def test_what_happens_can_be_read() -> None:
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", port))
+
+
+def test_not_ready_is_503() -> None:
+    port = free_port()
+    with exposed(Metrics(Facts), "127.0.0.1", port), pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5)
+    assert caught.value.code == 503
+    caught.value.close()
 
 
 def test_every_metric_of_the_dashboard_exists() -> None:

@@ -36,6 +36,12 @@ def commands() -> dict[str, Command]:
             module="hanjaserve.server.config",
             run_module="hanjaserve.server.app",
         ),
+        "doctor": Command(
+            help="check what a server needs, and say what to fix; takes the flags of serve",
+            module="hanjaserve.server.config",
+            run_module="hanjaserve.server.doctor",
+        ),
+        "top": Command(help="watch a server at work", module="hanjaserve.cli.top"),
         "token": Command(help="make a token for a caller of a server", module="hanjaserve.cli.token"),
         "info": Command(help="tell what a server or a bundle is made of", module="hanjaserve.cli.info"),
         "evaluate": Command(help="measure the accuracy on sentence pairs", module="hanjaserve.cli.evaluate"),

@@ -8,9 +8,12 @@ dashboard in deploy/ may ask for no other.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,13 +21,16 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
-    start_http_server,
+    make_wsgi_app,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hanjaserve.server.errors import ConfigError
 from hanjaserve.server.timing import Timing
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ENTRIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -62,6 +68,8 @@ class Metrics:
 
     def __init__(self, facts: Callable[[], Facts]) -> None:
         self.registry = CollectorRegistry()
+        self._facts = facts
+        self._page = make_wsgi_app(self.registry)
         ProcessCollector(registry=self.registry)
         self.registry.register(_FactsCollector(facts))
         self._requests = Counter(
@@ -94,6 +102,15 @@ class Metrics:
         self._computed_tokens = Counter(
             "hanjaserve_computed_tokens", "Tokens computed, padding included", registry=self.registry
         )
+
+    def application(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """The WSGI application of the metrics port."""
+        if environ.get("PATH_INFO") != "/ready":
+            page: Iterable[bytes] = self._page(environ, start_response)
+            return page
+        ready = self._facts().ready
+        start_response("200 OK" if ready else "503 Service Unavailable", [("Content-Type", "text/plain")])
+        return [b"ready\n" if ready else b"not ready\n"]
 
     def call_began(self, method: str) -> None:
         """See `Observer`."""
@@ -155,20 +172,36 @@ class _FactsCollector(Collector):
         yield info
 
 
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    # Whoever opens connections and says nothing must not keep threads for long.
+    timeout = 10
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: a scrape is no event."""
+
+
 @contextmanager
 def exposed(metrics: Metrics, host: str, port: int) -> Iterator[None]:
-    """Answer `GET /metrics` while the block runs, in a thread of its own.
+    """Answer `GET /metrics` and `GET /ready` while the block runs, in threads of its own.
+
+    /ready is 200 or 503, for load balancers that can't ask grpc.health.v1.
 
     Raises:
         ConfigError: The address can't be listened on.
     """
     try:
-        server, thread = start_http_server(port, host, metrics.registry)
+        server = make_server(host, port, metrics.application, _Server, handler_class=_Handler)
     except OSError as error:
         raise ConfigError(
             f"cannot serve metrics on port {port} of {host} ({error.strerror}): choose another --metrics-port"
         ) from None
-    assert isinstance(thread, threading.Thread)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="metrics", daemon=True)
+    thread.start()
     try:
         yield
     finally:
