@@ -22,6 +22,8 @@ from typing import Protocol
 SEED = 7
 WINDOWS = 3
 FLOW_WARM_TEXTS = 1024
+PAUSE_S = 1e-4
+"""Results that come closer together belong to one group."""
 STABLE = 1.15
 """A load is stable if no third of it brought this much more than another one,"""
 CHANCE = 4.0
@@ -119,6 +121,11 @@ class Recorder:
         now = time.perf_counter()
         self._answers.append((now, now - due, len(texts), sum(map(len, texts))))
 
+    @property
+    def last_answer(self) -> float:
+        """When the latest texts were answered."""
+        return max((at for at, _, _, _ in self._answers), default=self.begin + 1e-9)
+
     def load(self, name: str, end: float, offered_per_s: float | None = None, *, flow: bool = False) -> Load:
         """What was measured up to now.
 
@@ -209,7 +216,8 @@ async def flow(
 ) -> Load:
     """Stream texts for a while.
 
-    Results come in order, and a thousand texts are under way, so recording begins when as many have come.
+    Results come in order and in groups, and a thousand texts are under way. So recording begins at the end of
+    the first group after as many have come, and ends with the last one within the time.
 
     Args:
         target: What is loaded.
@@ -226,15 +234,15 @@ async def flow(
                 return
             yield text
 
-    warming = FLOW_WARM_TEXTS
+    came, last = 0, recorder.begin
     async for converted in target.flow(source()):
-        if warming:
-            warming -= 1
-            if warming == 0:
-                recorder.begin = time.perf_counter()
-                end = recorder.begin + seconds
-                if begun:
-                    begun.set()
-        else:
+        now = time.perf_counter()
+        if end == float("inf") and came >= FLOW_WARM_TEXTS and now - last > PAUSE_S:
+            recorder.begin = last
+            end = last + seconds
+            if begun:
+                begun.set()
+        came, last = came + 1, now
+        if now <= end < float("inf"):
             recorder.answered([converted], recorder.begin)
-    return recorder.load("stream", end, flow=True)
+    return recorder.load("stream", recorder.last_answer, flow=True)
