@@ -5,6 +5,7 @@ PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long guards audit
 .PHONY: setup-bench bench-peers performance consistency accuracy
+.PHONY: stages soak
 .PHONY: engine engine-check gpu-check
 
 setup: $(VENV)/.server
@@ -67,9 +68,17 @@ bench: setup-bench
 
 bench-peers: setup-bench
 	$(PY) -m benchmarks.peers.run
+	$(PY) -m benchmarks.peers.huggingface
 
 simulate: setup-dev
 	$(PY) -m benchmarks.simulator
+
+soak: setup-bench
+	$(PY) -m benchmarks.soak
+
+stages: setup-bench
+	$(PY) -m benchmarks.stages
+	$(PY) -m benchmarks.flame
 
 performance: setup-bench
 	$(PY) -m benchmarks.performance

@@ -145,6 +145,13 @@ def stages(result: Result) -> Iterator[str]:
     yield from table(["stage", "µs per text"], list(result["us_per_text"].items()))
 
 
+def soak(result: Result) -> Iterator[str]:
+    """Memory over many requests."""
+    at = ", ".join(f"{mib:.0f}" for _, mib in result["rss_mib"])
+    yield f"Growth after the first tenth of {result['requests']:,} requests: **{result['growth_mib']:.1f} MiB**"
+    yield f"(resident MiB at each tenth: {at})."
+
+
 def beside(result: Result) -> Iterator[str]:
     """Interactive calls while a stream saturates the server."""
     rows = result["beside_bulk"]
@@ -221,6 +228,7 @@ BLOCKS: dict[str, tuple[str, Callable[[Result], Iterator[str]]]] = {
     "sweep": ("serving", sweep),
     "beside": ("serving", beside),
     "stages": ("stages", stages),
+    "soak": ("soak", soak),
     "huggingface": ("huggingface", huggingface),
     "peers": ("peers", peers),
     "simulator": ("simulator", simulator),

@@ -12,6 +12,18 @@ from hypothesis import strategies as st
 from hanjaserve.server.assembly import Assembly
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import Codec, make_codec
+from hanjaserve.server.codec.windows import (
+    CLOSERS,
+    ENDERS,
+    HARD,
+    NEWLINES,
+    SPACES,
+    STRONG,
+    WEAK,
+    WIDE_ENDERS,
+    code_points_of,
+    ranks_of,
+)
 from hanjaserve.server.converter import Conversion
 from hanjaserve.server.errors import HanjaserveError, RuntimeFault
 from hanjaserve.server.labels import KEEP, LabelTable
@@ -85,6 +97,31 @@ def test_batched_conversion_equals_the_plain_one(
     table = bundle.labels()
     found = converted(codec, table, texts, job_tokens)
     assert found == {number: plain_conversion(codec, table, text) for number, text in enumerate(texts)}
+
+
+def plain_ranks(text: str) -> list[int]:
+    """How good it is to cut before each code point, one after the other."""
+
+    def is_in(at: int, members: Sequence[int]) -> bool:
+        return 0 <= at < len(text) and ord(text[at]) in members
+
+    found = []
+    for at in range(len(text)):
+        rank = HARD
+        if is_in(at - 1, SPACES) and not is_in(at, SPACES):
+            rank = WEAK
+            ended = is_in(at - 2, ENDERS) or (is_in(at - 2, CLOSERS) and is_in(at - 3, ENDERS))
+            rank = STRONG if ended else rank
+        follows = is_in(at, ENDERS) or is_in(at, CLOSERS)
+        if is_in(at - 1, NEWLINES) or (is_in(at - 1, WIDE_ENDERS) and not follows):
+            rank = STRONG
+        found.append(rank)
+    return found
+
+
+@given(st.text(st.sampled_from("가나 a.!?…。！\n\u3000\"’）\uffff\U0001f600"), max_size=30))
+def test_ranks_equal_the_plain_ones(text: str) -> None:
+    assert ranks_of(code_points_of(text)).tolist() == plain_ranks(text)
 
 
 def test_fault_of_one_text_leaves_the_others_as_they_are(codec: Codec, bundle: Bundle) -> None:

@@ -68,7 +68,7 @@ def _graph(plain: np.ndarray, sang: np.ndarray) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def make_tiny_bundle(folder: Path) -> Path:
+def make_tiny_bundle(folder: Path, max_tokens: int = 64) -> Path:
     """Writes the bundle and returns its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     labels, plain, sang = _tables()
@@ -89,7 +89,7 @@ def make_tiny_bundle(folder: Path) -> Path:
     stored = [{"text": text, "converted": convert(text)} for text in SENTENCES]
     (folder / "reference.json").write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
     write_manifest(
-        folder, name="tiny", scheme="syllable", reading_mask=True, top_k=TOP_K, max_tokens=64,
+        folder, name="tiny", scheme="syllable", reading_mask=True, top_k=TOP_K, max_tokens=max_tokens,
         context_tokens=8, pad_id=0, styles={"modern": 1, "scripture": 2}, cpu_runtime="openvino",
         metrics={}, provenance={},
     )  # fmt: skip

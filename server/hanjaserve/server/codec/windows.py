@@ -11,6 +11,7 @@ answer for, else after white space, else wherever the window is full. Time is li
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,10 @@ ENDERS = tuple(map(ord, ".!?…。．！？"))
 # These end a sentence without a space after them; a full stop may belong to a number.
 WIDE_ENDERS = tuple(map(ord, "。！？"))
 CLOSERS = tuple(map(ord, "\"'”’」』)］】"))
+
+SPACE, ENDER, CLOSER, NEWLINE, WIDE = 1, 2, 4, 8, 16
+LAST_KNOWN = 0xFFFF
+"""Nothing beyond it is any of these; U+FFFF itself is no character."""
 
 Ranks = npt.NDArray[np.uint8]
 
@@ -84,18 +89,32 @@ def ranks_of(code_points: npt.NDArray[np.integer]) -> Ranks:
         >>> ranks_of(np.array([ord(c) for c in "네. 예 3.1"])).tolist()
         [0, 0, 0, 2, 0, 1, 0, 0]
     """
+    kinds = _kinds()[np.minimum(code_points, LAST_KNOWN)]
+    space, ender, closer = ((kinds & kind).astype(np.bool_) for kind in (SPACE, ENDER, CLOSER))
     ranks = np.zeros(len(code_points), dtype=np.uint8)
-    space = np.isin(code_points, SPACES)
     ranks[1:][space[:-1] & ~space[1:]] = WEAK
-    ender = np.isin(code_points, ENDERS)
-    closer = np.isin(code_points, CLOSERS)
     ended = ender.copy()
     ended[1:] |= ender[:-1] & closer[1:]
     ranks[2:][ended[:-2] & space[1:-1] & ~space[2:]] = STRONG
-    ranks[1:][np.isin(code_points[:-1], NEWLINES)] = STRONG
-    wide = np.isin(code_points, WIDE_ENDERS)
+    ranks[1:][(kinds[:-1] & NEWLINE).astype(np.bool_)] = STRONG
+    wide = (kinds & WIDE).astype(np.bool_)
     ranks[1:][wide[:-1] & ~ender[1:] & ~closer[1:]] = STRONG
     return ranks
+
+
+@cache
+def _kinds() -> npt.NDArray[np.uint8]:
+    """What each code point up to LAST_KNOWN is: flags. One look-up is quicker than five searches."""
+    table = np.zeros(LAST_KNOWN + 1, dtype=np.uint8)
+    for kind, members in (
+        (SPACE, SPACES),
+        (ENDER, ENDERS),
+        (CLOSER, CLOSERS),
+        (NEWLINE, NEWLINES),
+        (WIDE, WIDE_ENDERS),
+    ):
+        table[list(members)] |= kind
+    return table
 
 
 def chunks(text: str, longest: int) -> Iterator[tuple[int, int]]:
