@@ -148,7 +148,8 @@ def stages(result: Result) -> Iterator[str]:
 def soak(result: Result) -> Iterator[str]:
     """Memory over many requests."""
     at = ", ".join(f"{mib:.0f}" for _, mib in result["rss_mib"])
-    yield f"Growth after the first tenth of {result['requests']:,} requests: **{result['growth_mib']:.1f} MiB**"
+    growth = f"**{result['growth_mib']:.1f} MiB**"
+    yield f"Growth after the first tenth of {result['requests']:,} requests: {growth}"
     yield f"(resident MiB at each tenth: {at})."
 
 
