@@ -181,3 +181,22 @@ def test_a_reader_that_goes_away_is_no_error(address: str) -> None:
         process.stdin.close()
         assert process.wait(30) == 141
         assert process.stderr.read() == b""
+
+
+def test_glossary_characters_and_readings(hanjaserve: Hanjaserve, where: list[str], tmp_path: Path) -> None:
+    words, characters = tmp_path / "words.tsv", tmp_path / "characters.txt"
+    words.write_text("학교\n수도\t水道\n정부\t學校\n", "utf-8")
+    characters.write_text("大韓\n民國\n", "utf-8")
+    refused = hanjaserve("convert", "--glossary", words, "수도", *where)
+    assert (refused.returncode, b"glossary.entries[2].hanja has" in refused.stderr) == (1, True)
+    done = hanjaserve(
+        "convert", "--glossary", words, "--any-reading", "--characters", characters, "--read-hanja",
+        "--rendering", "hanja-hangul", "대한민국 수도, 학교 음악 首都 정부", *where,
+    )  # fmt: skip
+    assert done.stderr == b""
+    assert done.stdout.decode() == "大韓民國(대한민국) 水道(수도), 학교 음악 首都(수도) 學校(정부)\n"
+    kept = hanjaserve("convert", "--json", "--kept", "수도는 首都", "--read-hanja", *where)
+    spans = json.loads(kept.stdout)["spans"]
+    assert [(span["hangul"], span["hanja"], span["source"]) for span in spans] == [
+        ("수도", "首都", "model"), ("는 ", "", "kept"), ("수도", "首都", "reading"),
+    ]  # fmt: skip

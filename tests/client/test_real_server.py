@@ -5,11 +5,15 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 from hanjaserve.client import (
     Client,
     Conversion,
+    ConvertError,
+    GlossaryEntry,
+    GlossaryReference,
     InvalidRequest,
     ItemError,
     RetryPolicy,
@@ -80,3 +84,43 @@ def test_a_server_that_stops(tiny_bundle: Path) -> None:
             client.convert("수도")
         with pytest.raises(Unavailable):
             client.wait_ready(timeout_s=0.5)
+
+
+def test_glossaries(address: str) -> None:
+    words = {"수도": "水道", "학교": None}
+    with SyncClient(address) as client:
+        assert client.convert("수도 학교", glossary=words).text == "水道 학교"
+        info = client.put_glossary("own", words)
+        reference = GlossaryReference(id="own", version=info.version)
+        assert client.convert_batch(["수도", "학교"], glossary=reference) == [
+            Conversion(text="水道"), Conversion(text="학교"),
+        ]  # fmt: skip
+        assert client.list_glossaries() == [info]
+        assert client.get_glossary("own") == (
+            GlossaryEntry(hangul="수도", hanja="水道"), GlossaryEntry(hangul="학교", hanja=None),
+        )  # fmt: skip
+        stale = GlossaryReference(id="own", version="0" * 16)
+        with pytest.raises(ConvertError, match="has version") as caught:
+            client.convert("수도", glossary=stale)
+        assert caught.value.code is grpc.StatusCode.FAILED_PRECONDITION
+        client.delete_glossary("own")
+        with pytest.raises(ConvertError, match="no glossary 'own'") as caught:
+            client.convert("수도", glossary=reference)
+        assert caught.value.code is grpc.StatusCode.NOT_FOUND
+
+    async def aio() -> None:
+        async with Client(address) as client:
+            await client.put_glossary("other", iter([GlossaryEntry(hangul="수도", hanja="水道")]))
+            assert len(await client.list_glossaries()) == len(await client.get_glossary("other")) == 1
+            await client.delete_glossary("other")
+
+    asyncio.run(aio())
+
+
+def test_options_of_every_kind(address: str) -> None:
+    with SyncClient(address) as client:
+        conversion = client.convert("수도 首都", read_hanja=True, with_kept=True, rendering="hangul")
+        assert conversion.text == "수도 수도"
+        assert "".join(span.text for span in conversion.spans) == "수도 首都"
+        assert client.convert("수도 학교", characters="首都").text == "首都 학교"
+        assert client.convert("수도 학교", characters="educational").text == "首都 學校"

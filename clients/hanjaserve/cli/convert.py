@@ -25,7 +25,8 @@ from typing import IO, Protocol
 from hanjaserve.cli.engines import Engine, add_engine_arguments, open_engine
 from hanjaserve.cli.errors import FAILED, OK, TERMINATED, USAGE, CliError
 from hanjaserve.cli.lines import Line, atomic_output, read_lines
-from hanjaserve.client import Conversion, ConvertOptions, InvalidRequest, ItemError, Rendering
+from hanjaserve.cli.wishes import add_option_arguments, options_of
+from hanjaserve.client import Conversion, ConvertOptions, ItemError
 
 STDIN = "standard input"
 
@@ -61,24 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a text; none reads lines")
     parser.add_argument("-i", "--input", metavar="FILE", help="read lines from a file; - is standard input")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to a file, which appears when complete")
-    parser.add_argument(
-        "--rendering",
-        choices=[str(rendering) for rendering in Rendering],
-        default=str(Rendering.HANJA),
-        help="how words are written: 首都, 수도(首都), 首都(수도) or ruby markup; default hanja",
-    )
-    parser.add_argument(
-        "--min-score", type=float, default=0.0, metavar="P", help="keep words scored lower, 0 to 1"
-    )
+    add_option_arguments(parser)
     parser.add_argument(
         "--first-only", action="store_true", help="convert a word once per line, the first time"
     )
-    parser.add_argument("--style", default="", help="orthographic style; see `hanjaserve info`")
     parser.add_argument(
         "--json", action="store_true", help="one JSON object per line, with the converted words"
     )
     parser.add_argument(
         "--alternatives", type=int, default=0, metavar="N", help="with --json: others per word"
+    )
+    parser.add_argument(
+        "--kept", action="store_true", help="with --json: the text between words as well"
     )
     add_engine_arguments(parser)
 
@@ -109,17 +104,15 @@ def _options(arguments: argparse.Namespace) -> ConvertOptions:
         raise CliError("give texts or -i FILE, not both", USAGE)
     if arguments.alternatives and not arguments.json:
         raise CliError("--alternatives needs --json", USAGE)
-    try:
-        return ConvertOptions(
-            rendering=arguments.rendering,
-            min_score=arguments.min_score,
-            max_alternatives=arguments.alternatives,
-            first_occurrence_only=arguments.first_only,
-            style=arguments.style,
-            with_spans=arguments.json,
-        )
-    except InvalidRequest as error:
-        raise CliError(error.message, USAGE) from error
+    if arguments.kept and not arguments.json:
+        raise CliError("--kept needs --json", USAGE)
+    return options_of(
+        arguments,
+        alternatives=arguments.alternatives,
+        with_spans=arguments.json,
+        with_kept=arguments.kept,
+        first_only=arguments.first_only,
+    )
 
 
 def _raise_on_sigterm() -> None:

@@ -25,10 +25,10 @@ from hanjaserve.client import (
     Internal,
     InvalidRequest,
     ItemError,
-    Rendering,
     Result,
     ServerInfo,
     Span,
+    SpanSource,
     SyncClient,
     Unavailable,
 )
@@ -97,12 +97,7 @@ class RemoteEngine:
         try:
             yield from self._client.convert_stream(
                 chain.from_iterable(chunks),
-                rendering=options.rendering,
-                min_score=options.min_score,
-                max_alternatives=options.max_alternatives,
-                first_occurrence_only=options.first_occurrence_only,
-                style=options.style,
-                with_spans=options.with_spans,
+                **options.as_fields(),
             )
         except ConvertError as error:
             exit_code = NO_SERVER if isinstance(error, Unavailable) else FAILED
@@ -128,19 +123,22 @@ class LocalEngine:
 
     def convert(self, chunks: Iterable[Sequence[str]], options: ConvertOptions) -> Iterator[Result]:
         """See `Engine.convert`."""
-        from hanjaserve.server.options import DEFAULT_STYLE, Options
-        from hanjaserve.server.options import Rendering as ServerRendering
-
-        server_options = Options(
-            rendering=ServerRendering[Rendering(options.rendering).name],
-            min_score=options.min_score,
-            max_alternatives=options.max_alternatives,
-            first_occurrence_only=options.first_occurrence_only,
-            style=options.style or DEFAULT_STYLE,
-            with_spans=options.with_spans or options.max_alternatives > 0,
-        )
+        server_options = self._options(options)
         for texts in chunks:
             yield from self._batch(texts, server_options)
+
+    def _options(self, options: ConvertOptions) -> "Options":
+        from hanjaserve.server.errors import HanjaserveError
+        from hanjaserve.server.glossaries import Glossaries
+        from hanjaserve.server.messages import options_from
+        from hanjaserve.server.readings import READINGS, ReadingTable
+
+        bundle = self._local.bundle
+        readings = ReadingTable.open(bundle) if bundle.has(READINGS) else None
+        try:
+            return options_from(options.to_proto(), bundle.manifest.styles, Glossaries(readings=readings))
+        except HanjaserveError as error:
+            raise CliError(str(error), FAILED) from error
 
     def _batch(self, texts: Sequence[str], options: "Options") -> list[Result]:
         from hanjaserve.server.errors import HanjaserveError
@@ -178,6 +176,7 @@ def _conversion(found: "LocalConversion") -> Conversion:
             alternatives=tuple(
                 Alternative(hanja=other.hanja, score=other.score) for other in span.alternatives
             ),
+            source=SpanSource(span.source.value),
         )
         for span in found.spans
     )

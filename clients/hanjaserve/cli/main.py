@@ -31,6 +31,7 @@ def commands() -> dict[str, Command]:
     """The sub-commands in the order in which the help shows them."""
     return {
         "convert": Command(help="convert texts, standard input or a file", module="hanjaserve.cli.convert"),
+        "live": Command(help="type in a terminal, and see it converted", module="hanjaserve.cli.live"),
         "serve": Command(
             help="run the server",
             module="hanjaserve.server.config",

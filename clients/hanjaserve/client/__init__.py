@@ -21,6 +21,7 @@ from hanjaserve.client.errors import (
     TextTooLong,
     Unavailable,
 )
+from hanjaserve.client.glossary import GlossaryEntry, GlossaryInfo, GlossaryReference
 from hanjaserve.client.live import LiveSession
 from hanjaserve.client.live_document import Splice
 from hanjaserve.client.live_view import (
@@ -32,7 +33,7 @@ from hanjaserve.client.live_view import (
     SegmentsInvalidated,
     SessionResumed,
 )
-from hanjaserve.client.options import ConvertOptions, Rendering
+from hanjaserve.client.options import CharacterSet, ConvertOptions, Rendering
 from hanjaserve.client.results import (
     Alternative,
     Conversion,
@@ -41,6 +42,7 @@ from hanjaserve.client.results import (
     Result,
     ServerInfo,
     Span,
+    SpanSource,
 )
 from hanjaserve.client.retry import RetryPolicy
 from hanjaserve.client.sync import SyncClient
@@ -48,12 +50,16 @@ from hanjaserve.client.sync import SyncClient
 __all__ = [
     "DEFAULT_TARGET",
     "Alternative",
+    "CharacterSet",
     "Client",
     "Conversion",
     "ConvertError",
     "ConvertOptions",
     "DeadlineExceeded",
     "FieldViolation",
+    "GlossaryEntry",
+    "GlossaryInfo",
+    "GlossaryReference",
     "Internal",
     "InvalidRequest",
     "ItemError",
@@ -72,6 +78,7 @@ __all__ = [
     "ServerInfo",
     "SessionResumed",
     "Span",
+    "SpanSource",
     "Splice",
     "SyncClient",
     "TextTooLong",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TypedDict
 
 from hanjaserve.client.errors import FieldViolation, InvalidRequest
+from hanjaserve.client.glossary import GlossaryReference, Words, entries_of, glossary_to_proto
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 MAX_ALTERNATIVES = 8
@@ -25,6 +26,8 @@ class Rendering(StrEnum):
     """首都(수도)"""
     RUBY = "ruby"
     """<ruby>首都<rp>(</rp><rt>수도</rt><rp>)</rp></ruby>"""
+    HANGUL = "hangul"
+    """수도, even where 首都 stands in the text"""
 
 
 _WIRE = {
@@ -32,7 +35,16 @@ _WIRE = {
     Rendering.HANGUL_HANJA: pb.RENDERING_HANGUL_HANJA,
     Rendering.HANJA_HANGUL: pb.RENDERING_HANJA_HANGUL,
     Rendering.RUBY: pb.RENDERING_RUBY,
+    Rendering.HANGUL: pb.RENDERING_HANGUL,
 }
+
+
+class CharacterSet(StrEnum):
+    """Which Hanja may be written, unless it is those of a string."""
+
+    ALL = "all"
+    EDUCATIONAL = "educational"
+    """The 1,800 Hanja taught in Korean schools (한문 교육용 기초 한자)."""
 
 
 class OptionFields(TypedDict, total=False):
@@ -44,6 +56,10 @@ class OptionFields(TypedDict, total=False):
     first_occurrence_only: bool
     style: str
     with_spans: bool
+    characters: CharacterSet | str
+    with_kept: bool
+    read_hanja: bool
+    glossary: Words | GlossaryReference | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +73,12 @@ class ConvertOptions:
         first_occurrence_only: Convert only the first occurrence of every word.
         style: The orthographic style, one of `ServerInfo.styles`; empty means "modern".
         with_spans: Report the converted words, not just the text.
+        characters: The Hanja that may be written: "all", "educational", or a string of them. A word
+            that needs any other stays in Hangul.
+        with_kept: Report the text between the words as spans, too. Implies the spans.
+        read_hanja: Give Hanja in the text their reading, and render both.
+        glossary: Words that are decided whatever the model says, such as {"김영희": "金英姬"}; None
+            instead of the Hanja keeps a word in Hangul.
     """
 
     rendering: Rendering | str = Rendering.HANJA
@@ -65,6 +87,10 @@ class ConvertOptions:
     first_occurrence_only: bool = False
     style: str = ""
     with_spans: bool = False
+    characters: CharacterSet | str = CharacterSet.ALL
+    with_kept: bool = False
+    read_hanja: bool = False
+    glossary: Words | GlossaryReference | None = None
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -79,17 +105,53 @@ class ConvertOptions:
             raise _refused("min_score", f"is {self.min_score}; use a number from 0 to 1")
         if not 0 <= self.max_alternatives <= MAX_ALTERNATIVES:
             raise _refused("max_alternatives", f"is {self.max_alternatives}; use 0 to {MAX_ALTERNATIVES}")
+        if not isinstance(self.glossary, GlossaryReference | None):
+            # An iterator would serve one call only, and retries and streams make several.
+            object.__setattr__(self, "glossary", entries_of(self.glossary))
 
     def to_proto(self) -> pb.ConvertOptions:
         """The message for these options."""
-        return pb.ConvertOptions(
+        message = pb.ConvertOptions(
             rendering=_WIRE[Rendering(self.rendering)],
             min_score=self.min_score,
             max_alternatives=self.max_alternatives,
             first_occurrence_only=self.first_occurrence_only,
             style=self.style,
-            with_spans=self.with_spans or self.max_alternatives > 0,
+            with_spans=self.wants_spans,
+            with_kept=self.with_kept,
+            read_hanja=self.read_hanja,
         )
+        if self.characters == CharacterSet.EDUCATIONAL:
+            message.character_set = pb.CHARACTER_SET_EDUCATIONAL
+        elif self.characters != CharacterSet.ALL:
+            message.character_set = pb.CHARACTER_SET_CUSTOM
+            message.characters = self.characters
+        if isinstance(self.glossary, GlossaryReference):
+            reference = pb.GlossaryReference(id=self.glossary.id, version=self.glossary.version)
+            message.glossary_reference.CopyFrom(reference)
+        elif self.glossary is not None:
+            message.glossary.CopyFrom(glossary_to_proto(self.glossary))
+        return message
+
+    def as_fields(self) -> OptionFields:
+        """The keyword arguments that make these options."""
+        return OptionFields(
+            rendering=self.rendering,
+            min_score=self.min_score,
+            max_alternatives=self.max_alternatives,
+            first_occurrence_only=self.first_occurrence_only,
+            style=self.style,
+            with_spans=self.with_spans,
+            characters=self.characters,
+            with_kept=self.with_kept,
+            read_hanja=self.read_hanja,
+            glossary=self.glossary,
+        )
+
+    @property
+    def wants_spans(self) -> bool:
+        """Whether spans are reported."""
+        return self.with_spans or self.with_kept or self.max_alternatives > 0
 
 
 def _refused(field: str, description: str) -> InvalidRequest:

@@ -1,12 +1,24 @@
 """What the client returns: frozen values, free of protobuf."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 import grpc
 
 from hanjaserve.client.errors import ConvertError, Internal, error_from_status
 from hanjaserve.v1 import hanjaserve_pb2 as pb
+
+
+class SpanSource(StrEnum):
+    """What decided about a span."""
+
+    MODEL = "model"
+    GLOSSARY = "glossary"
+    READING = "reading"
+    """Hanja that stand in the input, with their reading."""
+    KEPT = "kept"
+    """Nothing: text that stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +31,16 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One converted word.
+    """One converted word, or with `with_kept` the text between two.
 
     Attributes:
         start: Where it starts in the input text, in code points.
         end: Where it ends (exclusive).
-        hangul: The word as it stands in the input: 수도.
-        hanja: The word in Hanja: 首都.
+        hangul: The word in Hangul: 수도.
+        hanja: The word in Hanja: 首都; empty for text that is kept.
         score: The probability that the model gives it, in [0, 1].
         alternatives: Other choices (水道), best first.
+        source: What decided: the model, the glossary, or Hanja in the input itself.
     """
 
     start: int
@@ -36,6 +49,12 @@ class Span:
     hanja: str
     score: float
     alternatives: tuple[Alternative, ...] = ()
+    source: SpanSource = SpanSource.MODEL
+
+    @property
+    def text(self) -> str:
+        """What stands in the input."""
+        return self.hanja if self.source is SpanSource.READING else self.hangul
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +144,16 @@ def span_from_proto(message: pb.Span) -> Span:
         hanja=message.hanja,
         score=message.score,
         alternatives=tuple(Alternative(hanja=a.hanja, score=a.score) for a in message.alternatives),
+        source=_SOURCES.get(message.source, SpanSource.MODEL),
     )
+
+
+_SOURCES = {
+    pb.SPAN_SOURCE_MODEL: SpanSource.MODEL,
+    pb.SPAN_SOURCE_GLOSSARY: SpanSource.GLOSSARY,
+    pb.SPAN_SOURCE_READING: SpanSource.READING,
+    pb.SPAN_SOURCE_KEPT: SpanSource.KEPT,
+}
 
 
 def result_from_proto(message: pb.ItemResult | pb.StreamResult) -> Result:

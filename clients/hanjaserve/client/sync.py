@@ -21,6 +21,14 @@ from hanjaserve.client.channel import (
     not_ready,
 )
 from hanjaserve.client.errors import Unavailable, error_from_rpc
+from hanjaserve.client.glossary import (
+    GlossaryEntry,
+    GlossaryInfo,
+    Words,
+    glossary_from_proto,
+    glossary_to_proto,
+    info_from_proto,
+)
 from hanjaserve.client.options import ConvertOptions, OptionFields
 from hanjaserve.client.requests import (
     Prepared,
@@ -150,6 +158,42 @@ class SyncClient:
             stall_s=timeout_s or self._timeout_s,
         )
         return stream.results()
+
+    def put_glossary(
+        self, id: str, words: Words, *, expected_version: str = "", timeout_s: float | None = None
+    ) -> GlossaryInfo:
+        """Store words on the server, under an id; it forgets them when it ends.
+
+        Args:
+            id: 1 to 64 letters, digits, dots, hyphens and underscores.
+            words: See `ConvertOptions.glossary`.
+            expected_version: Replace only this version.
+            timeout_s: How long it may take.
+        """
+        request = pb.PutGlossaryRequest(
+            id=id, glossary=glossary_to_proto(words), expected_version=expected_version
+        )
+        response = self._call(self._stub.PutGlossary, request, timeout_s or self._timeout_s)
+        return info_from_proto(response.info)
+
+    def get_glossary(self, id: str, *, timeout_s: float | None = None) -> tuple[GlossaryEntry, ...]:
+        """The words that are stored under an id."""
+        request = pb.GetGlossaryRequest(id=id)
+        response = self._call(self._stub.GetGlossary, request, timeout_s or self._timeout_s)
+        return glossary_from_proto(response.glossary)
+
+    def delete_glossary(
+        self, id: str, *, expected_version: str = "", timeout_s: float | None = None
+    ) -> None:
+        """Remove the words that are stored under an id, or only a certain version of them."""
+        request = pb.DeleteGlossaryRequest(id=id, expected_version=expected_version)
+        self._call(self._stub.DeleteGlossary, request, timeout_s or self._timeout_s)
+
+    def list_glossaries(self, *, timeout_s: float | None = None) -> list[GlossaryInfo]:
+        """What the server has stored."""
+        request = pb.ListGlossariesRequest()
+        response = self._call(self._stub.ListGlossaries, request, timeout_s or self._timeout_s)
+        return [info_from_proto(info) for info in response.glossaries]
 
     def server_info(self, *, timeout_s: float | None = None) -> ServerInfo:
         """What is served, by which runner, within which limits."""
