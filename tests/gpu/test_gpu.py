@@ -18,7 +18,7 @@ from hanjaserve.server.runners.cuda import open_cuda
 from hanjaserve.server.runners.selftest import check_runner
 from hanjaserve.server.runners.tensorrt import TensorRtRunner
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(900)]  # the first one compiles a plan
 
 
 @pytest.fixture(scope="module")

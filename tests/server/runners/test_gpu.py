@@ -153,6 +153,16 @@ def test_fault_of_the_machine_is_not_the_plans(
     assert machine.builds == []
 
 
+def test_surprise_of_tensorrt_is_a_step_down_too(
+    machine: Machine, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.options.cache.save(machine.wanted(bundle), b"plan")
+    monkeypatch.delattr(FakeTensorRt, "ExecutionContextAllocationStrategy")
+    with pytest.raises(RuntimeFault, match=r"tensorrt can't be used here: AttributeError"):
+        machine.kind.open(bundle, 0)
+    assert machine.gpu.memory == {} and machine.builds == []
+
+
 def test_plan_that_fails_its_self_test_is_condemned(
     machine: Machine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,7 @@ from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.errors import (
     BundleError,
     DeviceLost,
+    HanjaserveError,
     NotInstalled,
     OutOfDeviceMemory,
     RuntimeFault,
@@ -104,8 +105,17 @@ class TensorRtKind:
         Raises:
             NotInstalled: This TensorRT is not installed.
             ConfigError: There is no GPU, or TensorRT does not load.
-            RuntimeFault: There is no plan that works; one is being built.
+            RuntimeFault: There is no plan that works, and one is being built; or TensorRT fails in some
+                other way.
         """
+        try:
+            return self._open(bundle)
+        except HanjaserveError:
+            raise
+        except Exception as error:  # of types that TensorRT and its bindings do not export
+            raise RuntimeFault(f"{self.name} can't be used here: {error!r}") from error
+
+    def _open(self, bundle: Bundle) -> TensorRtRunner:
         if self.name not in installed_flavours():
             package = MODULES[self.name].replace("_", "-")
             raise NotInstalled(f"{package} is not installed: pip install 'hanjaserve[{EXTRAS[self.name]}]'")
