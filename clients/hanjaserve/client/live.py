@@ -92,6 +92,11 @@ class LiveSession:
         return self._document.text
 
     @property
+    def revision(self) -> int:
+        """The last revision that was made."""
+        return self._document.revision
+
+    @property
     def text(self) -> str:
         """The converted document, as far as results are there."""
         return self.view.text

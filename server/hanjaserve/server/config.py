@@ -52,7 +52,7 @@ class ServerConfig:
     max_live_code_points: int = _option(1_000_000, "longest document of LiveConvert")
     max_live_total_code_points: int = _option(64_000_000, "all live documents together, and 32 per segment")
     max_live_edits_per_s: int = _option(200, "edits of one live session; a faster one is read more slowly")
-    max_live_interim_per_s: int = _option(20, "conversions per second of what is being typed in a session")
+    max_live_interim_per_s: int = _option(50, "conversions per second of what is being typed in a session")
     grace_s: float = _option(30.0, "seconds that calls under way get to finish on SIGTERM")
     tls_cert: str = _option("", "PEM certificate of the server; read again when it changes")
     tls_key: str = _option("", "PEM key of the certificate, without a passphrase")

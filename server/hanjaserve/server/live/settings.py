@@ -41,7 +41,7 @@ class LiveBounds:
 
     code_points: int = 1_000_000
     edits_per_s: int = 200
-    interim_per_s: int = 20
+    interim_per_s: int = 50
     splices: int = 1_024
     rejections: int = 64
 
