@@ -23,7 +23,7 @@ from hanjaserve.client.live_mailbox import Mailbox
 from tests.e2e.process import ServerProcess
 from tests.support.tiny import convert
 
-PATIENT = RetryPolicy(max_attempts=40, initial_delay_s=0.05, max_delay_s=0.3)
+PATIENT = RetryPolicy(max_attempts=400, initial_delay_s=0.05, max_delay_s=0.3)
 
 
 @pytest.fixture(scope="module")

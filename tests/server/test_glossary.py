@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanjaserve.server.errors import BadOption, LimitReached, NotFound, StateChanged
@@ -27,6 +27,7 @@ def test_leftmost_then_longest() -> None:
     assert found(Glossary([]), "가나다") == []
 
 
+@settings(deadline=None)
 @given(st.sets(st.text("가나.]", min_size=1, max_size=4), max_size=6), st.text("가나다.]^-", max_size=30))
 def test_find_is_what_a_slow_search_finds(words: set[str], text: str) -> None:
     slow, at = [], 0

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanjaserve.server.bundle import Bundle, write_manifest
@@ -41,6 +41,7 @@ def test_without_a_dictionary_a_run_is_one_word() -> None:
     assert Words().split("大韓民國首都") == [6]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="大韓民國首都主共和", max_size=12))
 def test_split_is_the_best_of_all(run: str) -> None:
     lengths = WORDS.split(run)

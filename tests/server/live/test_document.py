@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hanjaserve.server.errors import BadOption, TextTooLong
+from hanjaserve.server.live.changes import Change, Splice
 from hanjaserve.server.live.cutting import LONGEST, Segmentation, cut_long, ends_in
-from hanjaserve.server.live.document import CONTEXT, Change, Document, Splice
+from hanjaserve.server.live.document import CONTEXT, Document
 from hanjaserve.server.live.offsets import OffsetUnit, code_points_in, length_in, units_of
 from hanjaserve.server.live.segments import BLOCK, End, Segment, Segments
 
@@ -48,6 +49,7 @@ def replay(known: list[Segment], changes: Iterable[Change]) -> list[Change]:
     return made
 
 
+@settings(deadline=None)
 @given(EDITS, st.sampled_from(Segmentation), st.sampled_from(OffsetUnit))
 @example([(0.0, 0, "가. 나"), (0.75, 0, " "), None, (1.0, 0, "다")], Segmentation.SENTENCE, OffsetUnit.UTF16)
 def test_edits(
@@ -99,6 +101,7 @@ def check(found: Document, text: str, unit: OffsetUnit) -> None:
         units += segment.units
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_replace_keeps_what_is_the_same(old: str, new: str) -> None:
     found = document()
@@ -188,6 +191,7 @@ def test_long_ones_are_cut_after_white_space() -> None:
     assert list(cut_long(0, 600, "가" * 300 + " " + "가" * 299)) == [301]
 
 
+@settings(deadline=None)
 @given(st.text("a가😀\u0301", max_size=20))
 def test_offsets(text: str) -> None:
     assert length_in(text, OffsetUnit.UTF16) == utf16(text)
@@ -198,6 +202,7 @@ def test_offsets(text: str) -> None:
         assert code_points_in(text, at, OffsetUnit.UTF16) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 60), st.integers(0, 220)), max_size=30))
 def test_segment_list_is_a_list(splices: list[tuple[int, int, int]]) -> None:
     plain: list[Segment] = []

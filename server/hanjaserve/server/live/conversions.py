@@ -11,7 +11,8 @@ from itertools import islice
 
 from hanjaserve.server.assembly import Conversion
 from hanjaserve.server.errors import HanjaserveError
-from hanjaserve.server.live.document import CONTEXT, Change, Document
+from hanjaserve.server.live.changes import Change
+from hanjaserve.server.live.document import CONTEXT, Document
 from hanjaserve.server.live.offsets import OffsetUnit, units_of
 from hanjaserve.server.live.outbox import Outbox
 from hanjaserve.server.live.segments import Segment

@@ -5,44 +5,16 @@ alone that come out as they were. What it costs does not depend on the length of
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count, pairwise
 
 from hanjaserve.server.errors import BadOption, TextTooLong
+from hanjaserve.server.live.changes import Change, Splice
 from hanjaserve.server.live.cutting import LONGEST, Segmentation, cut_long, ends_in
 from hanjaserve.server.live.offsets import OffsetUnit, code_points_in, length_in
 from hanjaserve.server.live.segments import End, Segment, Segments
 
 CONTEXT = 64
 """Code points before a segment that the model sees."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splice:
-    """Replaces [start, end), in the units of the session, by a text."""
-
-    start: int
-    end: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What an edit did to the list of segments.
-
-    Attributes:
-        index: Where it changed.
-        removed: How many segments are gone from there.
-        added: What is there instead; some of them were there before.
-        rewritten: Those of `added` that have another text, or are new.
-        gone: Segments that are not in the document any more.
-    """
-
-    index: int
-    removed: int
-    added: Sequence[Segment]
-    rewritten: Sequence[Segment]
-    gone: Sequence[Segment]
 
 
 class Document:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from google.rpc import status_pb2
 
 from hanjaserve.server.errors import LimitReached
-from hanjaserve.server.live.document import Change
+from hanjaserve.server.live.changes import Change
 from hanjaserve.server.live.segments import Segment, Segments
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
@@ -32,6 +32,14 @@ class Outbox:
 
     def __bool__(self) -> bool:
         return bool(self._same or self._results or self._invalidated or self._done or self._others)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether something waits that is worth a message of its own.
+
+        A change of the list is not: it goes with the result that follows it.
+        """
+        return bool(self._results or self._done or self._others)
 
     def other(self, event: pb.LiveEvent) -> None:
         """Add an event that is sent as it is.

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from hanjaserve.server.assembly import Conversion
 from hanjaserve.server.errors import BadOption, HanjaserveError, LimitReached, RequestError, StateChanged
+from hanjaserve.server.live.changes import Change, Splice
 from hanjaserve.server.live.conversions import Conversions, Turn
-from hanjaserve.server.live.document import Change, Document, Splice
+from hanjaserve.server.live.document import Document
 from hanjaserve.server.live.outbox import Outbox, rejected
 from hanjaserve.server.live.resume import pieces_of
 from hanjaserve.server.live.settings import SEGMENT_COST, LiveBounds, LiveBudget, LiveSettings

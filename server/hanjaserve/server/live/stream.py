@@ -173,7 +173,8 @@ class LiveStream:
 
     def _wake(self) -> None:
         self._work.set()
-        self._changed.set()
+        if self._session is not None and self._session.outbox.urgent:
+            self._changed.set()
 
     # ---- worker
 
