@@ -5,7 +5,7 @@ PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long guards audit
 .PHONY: setup-bench bench-peers performance consistency accuracy
-.PHONY: stages soak
+.PHONY: stages soak measure
 .PHONY: engine engine-check gpu-check
 
 setup: $(VENV)/.server
@@ -79,6 +79,10 @@ soak: setup-bench
 stages: setup-bench
 	$(PY) -m benchmarks.stages
 	$(PY) -m benchmarks.flame
+
+measure: bench stages bench-peers soak
+	$(PY) -m benchmarks.simulator --out benchmarks/results/simulator.json
+	$(PY) -m benchmarks.performance
 
 performance: setup-bench
 	$(PY) -m benchmarks.performance

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import goals
 from benchmarks.simulator.__main__ import table as simulator_table
 from benchmarks.simulator.summary import Summary
 
@@ -21,6 +22,7 @@ PAGE, PLOTS = ROOT / "docs" / "performance.md", ROOT / "docs" / "plots"
 ABSENT = "Not measured yet."
 
 Result = dict[str, Any]
+Writer = Callable[[dict[str, Result]], Iterator[str]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,9 +66,7 @@ def filled(page: str, results: dict[str, Result]) -> str:
         name = found[1]
         if name not in BLOCKS:
             raise LookupError(f"docs/performance.md has a block {name!r}; known are {', '.join(BLOCKS)}")
-        kind, write = BLOCKS[name]
-        lines = write(results[kind]) if kind in results else [ABSENT]
-        return "\n".join([f"<!-- begin {name} -->", *lines, f"<!-- end {name} -->"])
+        return "\n".join([f"<!-- begin {name} -->", *BLOCKS[name](results), f"<!-- end {name} -->"])
 
     return re.sub(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", block, page, flags=re.DOTALL)
 
@@ -222,17 +222,28 @@ def _share(value: float) -> str:
     return f"{value:.0%}"
 
 
-BLOCKS: dict[str, tuple[str, Callable[[Result], Iterator[str]]]] = {
-    "machine": ("serving", machine),
-    "best": ("serving", best),
-    "cost": ("serving", cost),
-    "sweep": ("serving", sweep),
-    "beside": ("serving", beside),
-    "stages": ("stages", stages),
-    "soak": ("soak", soak),
-    "huggingface": ("huggingface", huggingface),
-    "peers": ("peers", peers),
-    "simulator": ("simulator", simulator),
+def goals_table(results: dict[str, Result]) -> Iterator[str]:
+    """What was to be reached, and what was."""
+    yield from table(["goal", "wanted", "measured", "met"], list(goals.rows(results)))
+
+
+def _of(kind: str, write: Callable[[Result], Iterator[str]]) -> Writer:
+    """Write from one kind of result, if there is one."""
+    return lambda results: write(results[kind]) if kind in results else iter([ABSENT])
+
+
+BLOCKS: dict[str, Writer] = {
+    "goals": goals_table,
+    "machine": _of("serving", machine),
+    "best": _of("serving", best),
+    "cost": _of("serving", cost),
+    "sweep": _of("serving", sweep),
+    "beside": _of("serving", beside),
+    "stages": _of("stages", stages),
+    "soak": _of("soak", soak),
+    "huggingface": _of("huggingface", huggingface),
+    "peers": _of("peers", peers),
+    "simulator": _of("simulator", simulator),
 }
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import performance
+from benchmarks import goals, performance
 
 
 def test_page_shows_the_committed_results() -> None:
@@ -36,6 +36,21 @@ def test_absent_peer_is_shown_with_its_reason() -> None:
     lines = list(performance.peers(result))
     assert "| gone | absent: no wheel | – | – | – |" in lines
     assert "| slow | 9 | 0 | 0 | – |" in lines
+
+
+def test_goals_are_read_from_the_results() -> None:
+    best = [{"name": "stream", "efficiency": 0.93}, {"name": "64 unary calls in flight", "efficiency": 0.6}]
+    beside = {"alone": {"p99_ms": 10.0}, "beside": {"p99_ms": 35.0}}
+    sweep = [{"offered_per_s": 70.0, "p50_ms": 10.0, "p99_ms": 25.0}]
+    serving = {"best": best, "beside_bulk": beside, "sweep": sweep, "search": {"rate_per_s": 100.0}}
+    peers = {name: {"rate_per_s": rate} for name, rate in (("hanjaserve", 90.0), ("a", 20.0), ("b", None))}
+    found = {row[0]: row[2:] for row in goals.rows({"serving": serving, "peers": {"peers": peers}})}
+    assert found["bulk stream, served / raw runner"] == ["0.93", "yes"]
+    assert found["unary at 64 in flight, served / raw runner"] == ["0.60", "**no**"]
+    assert found["rate at p99 ≤ 50 ms, ours / the best peer's"] == ["4.50", "yes"]
+    assert found["p99 / p50 at 70 % of the highest rate"] == ["2.50", "yes"]
+    assert found["p99 of interactive calls beside a bulk stream / alone"] == ["3.50", "**no**"]
+    assert found["memory growth over a million requests, MiB"] == ["not measured", "–"]
 
 
 def test_unknown_block_is_refused() -> None:

@@ -1,0 +1,131 @@
+"""The goals that the project set itself, and what the committed results say about each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Results = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One number to reach.
+
+    Attributes:
+        title: What it is about.
+        limit: The number.
+        at_least: Whether it is to be reached, or not to be exceeded.
+        kind: Which result it is read from.
+        figure: Reads it; None if the result does not tell.
+    """
+
+    title: str
+    limit: float
+    at_least: bool
+    kind: str
+    figure: Callable[[dict[str, Any]], float | None]
+
+    def row(self, results: Results) -> list[str]:
+        """Title, limit, what was measured, and whether that is enough."""
+        wanted = f"{'≥' if self.at_least else '≤'} {self.limit:g}"
+        found = self.figure(results[self.kind]) if self.kind in results else None
+        if found is None:
+            return [self.title, wanted, "not measured", "–"]
+        met = found >= self.limit if self.at_least else found <= self.limit
+        return [self.title, wanted, f"{found:.2f}", "yes" if met else "**no**"]
+
+
+def rows(results: Results) -> Iterator[list[str]]:
+    """One row for every goal."""
+    for goal in GOALS:
+        yield goal.row(results)
+
+
+def _efficiency(name: str) -> Callable[[dict[str, Any]], float | None]:
+    return lambda result: next(
+        (row["efficiency"] for row in result["best"] if row["name"].startswith(name)), None
+    )
+
+
+def _best_peer(result: dict[str, Any]) -> float | None:
+    rates = {name: row["rate_per_s"] for name, row in result["peers"].items() if row["rate_per_s"]}
+    ours = rates.pop("hanjaserve", None)
+    return ours / max(rates.values()) if ours and rates else None
+
+
+def _against_pipeline(name: str) -> Callable[[dict[str, Any]], float | None]:
+    return lambda result: result["texts_per_s"][name] / result["texts_per_s"]["pipeline"]
+
+
+def _tail(result: dict[str, Any]) -> float | None:
+    full = result["search"]["rate_per_s"]
+    near = [row for row in result["sweep"] if full and abs(row["offered_per_s"] / full - 0.7) < 0.01]
+    return near[0]["p99_ms"] / near[0]["p50_ms"] if near else None
+
+
+def _beside_bulk(result: dict[str, Any]) -> float | None:
+    rows = result["beside_bulk"]
+    return rows["beside"]["p99_ms"] / rows["alone"]["p99_ms"] if rows["alone"]["p99_ms"] else None
+
+
+GOALS = (
+    Goal(
+        title="bulk stream, served / raw runner",
+        limit=0.9,
+        at_least=True,
+        kind="serving",
+        figure=_efficiency("stream"),
+    ),
+    Goal(
+        title="unary at 64 in flight, served / raw runner",
+        limit=0.7,
+        at_least=True,
+        kind="serving",
+        figure=_efficiency("64 unary"),
+    ),
+    Goal(
+        title="rate at p99 ≤ 50 ms, ours / the best peer's",
+        limit=3,
+        at_least=True,
+        kind="peers",
+        figure=_best_peer,
+    ),
+    Goal(
+        title="same reference-shaped checkpoint, ours / the pipeline's",
+        limit=8,
+        at_least=True,
+        kind="huggingface",
+        figure=_against_pipeline("same checkpoint"),
+    ),
+    Goal(
+        title="our default model / the reference's usage",
+        limit=60,
+        at_least=True,
+        kind="huggingface",
+        figure=_against_pipeline("default model"),
+    ),
+    Goal(
+        title="p99 / p50 at 70 % of the highest rate", limit=3, at_least=False, kind="serving", figure=_tail
+    ),
+    Goal(
+        title="p99 of interactive calls beside a bulk stream / alone",
+        limit=3,
+        at_least=False,
+        kind="serving",
+        figure=_beside_bulk,
+    ),
+    Goal(
+        title="memory growth over a million requests, MiB",
+        limit=20,
+        at_least=False,
+        kind="soak",
+        figure=lambda result: result["growth_mib"] if result["requests"] >= 1_000_000 else None,
+    ),
+    Goal(
+        title="front-end, 64 texts a message, µs per text",
+        limit=15,
+        at_least=False,
+        kind="stages",
+        figure=lambda result: result["us_per_text"]["all"],
+    ),
+)
