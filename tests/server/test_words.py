@@ -85,8 +85,9 @@ def test_read_so_and_is_hanja() -> None:
 
 
 def test_usual_readings_of_the_table() -> None:
-    table = ReadingTable(hanja={"녀": "女", "여": "女與", "악": "樂", "락": "洛樂", "낙": "落樂"})
-    assert table.usual() == {"女": "녀", "與": "여", "樂": "악", "洛": "락", "落": "낙"}
+    table = ReadingTable(hanja={"녀": "女", "여": "女與", "악": "樂岳惡握", "락": "洛樂", "낙": "落"})
+    usual = table.usual()
+    assert [usual[hanja] for hanja in "女與樂洛落"] == ["녀", "여", "악", "락", "낙"]
     assert table.allows("여", "女")
     assert not table.allows("수", "女")
 

@@ -20,7 +20,7 @@ from hanjaserve.server.messages import fill_spans
 from hanjaserve.server.status import status_of
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
-TURN_CODE_POINTS = 4_096
+TURN_CODE_POINTS = 1_024
 """Text of a turn, contexts included, beyond which it takes no more segments."""
 FEW = 64
 """An edit of more segments than that has pasted rather than typed."""

@@ -14,6 +14,7 @@ from hanjaserve.server.live.segments import Segment, Segments
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 MAX_PONGS = 64
+MANY = 2_000
 
 
 class Outbox:
@@ -40,6 +41,11 @@ class Outbox:
         A change of the list is not: it goes with the result that follows it.
         """
         return bool(self._results or self._done or self._others)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether writing down what waits takes so long that it should not be done on the event loop."""
+        return self._same is not None and len(self._segments) - sum(self._same) > MANY
 
     def other(self, event: pb.LiveEvent) -> None:
         """Add an event that is sent as it is.

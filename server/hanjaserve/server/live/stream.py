@@ -107,7 +107,7 @@ class LiveStream:
             failed = reader.done() and not reader.cancelled() and reader.exception() is not None
             over = reader.done() and (failed or self._session is None or self._session.settled)
             async with self._free:
-                events = self._session.take() if self._session else []
+                events = await self._take()
             for message in _messages(events):
                 yield message
             if over:
@@ -115,6 +115,12 @@ class LiveStream:
                     yield pb.LiveResponse(events=[self._session.go_away()])
                 await self._end(reader)
                 return
+
+    async def _take(self) -> list[pb.LiveEvent]:
+        session = self._session
+        if session is None:
+            return []
+        return await asyncio.to_thread(session.take) if session.outbox.is_long else session.take()
 
     async def _end(self, reader: asyncio.Task[None]) -> None:
         try:
