@@ -2,7 +2,8 @@
 
     parse      a message of 64 texts from the wire
     convert    encoding, decoding, choosing words: the converter, with candidates that are at hand
-    schedule   the queue, batches, padding, the hand-over to a thread and back: the pool, whose runner is null
+    schedule   the queue, batches, padding, the hand-over to a thread and back: the pool with a null runner,
+               and as much in its queue as a busy stream brings along
     answer     the message with the results, and its bytes
 
 The candidates are those that the real runner gives for the same texts, computed beforehand. The least of
@@ -35,7 +36,9 @@ from hanjaserve.server.runners.ladder import open_runner
 from hanjaserve.server.shapes import Int32, pad
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
-TEXTS, RUNS = 64, 300
+TEXTS, RUNS = 64, 200
+UNDER_WAY = 1024
+"""Texts of one stream that the server takes before it answers."""
 MESSAGE_BYTES = 256 * 1024
 BATCH_TOKENS = 8192  # as for a GPU, where the front-end is what may be too slow
 PLAIN = Options(with_spans=False)
@@ -113,13 +116,14 @@ async def measure(bundle: Bundle, texts: Sequence[str]) -> dict[str, float]:
     outcomes = await converter.convert_batch(texts, PLAIN)
     conversions = [outcome for outcome in outcomes if isinstance(outcome, Conversion)]
     wire = _request(texts).SerializeToString()
-    arrays = [window.tokens for windows in codec.encode(texts, DEFAULT_STYLE) for window in windows]
+    queued = list(texts) * (UNDER_WAY // len(texts))
+    arrays = [window.tokens for windows in codec.encode(queued, DEFAULT_STYLE) for window in windows]
     batcher = Batcher(max_batch_tokens=BATCH_TOKENS, max_queue_tokens=10**7)
     async with Pool([NullRunner(manifest.top_k)], batcher, pad_id=manifest.pad_id) as pool:
         return {
             "parse": _least(lambda: _parsed(wire), len(texts)),
             "convert": await _least_async(lambda: converter.convert_batch(texts, PLAIN), len(texts)),
-            "schedule": await _least_async(lambda: pool.run_each(arrays, priority=Priority.BULK), len(texts)),
+            "schedule": await _least_async(lambda: pool.run_each(arrays, priority=Priority.BULK), UNDER_WAY),
             "answer": _least(lambda: _answered(conversions), len(texts)),
         }
 

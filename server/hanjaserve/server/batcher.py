@@ -27,6 +27,7 @@ Theory of operation
 import heapq
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from hanjaserve.server.companions import companions
 from hanjaserve.server.entry import Batch, Entry, Priority, Totals, padded_tokens
@@ -90,7 +91,8 @@ class Batcher:
         self.totals = Totals()
         # Larger budgets are for faster devices, where more waits and small batches waste more.
         self._window = window or max(1024, max_batch_tokens // 2)
-        self._length_of = length_of or (lambda tokens: padded_length(tokens, bucket))
+        # There are few lengths, and looking one up is quicker than rounding it.
+        self._length_of = lru_cache(1 << 16)(length_of or (lambda tokens: padded_length(tokens, bucket)))
         self._overhead_tokens = max_batch_tokens // 16 if overhead_tokens is None else overhead_tokens
         self._runners = runners
         self._tickets = 0
