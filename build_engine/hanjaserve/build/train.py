@@ -29,7 +29,7 @@ from hanjaserve.server.errors import BuildError
 class TrainConfig:
     """Hyperparameters; the defaults made the bundled model."""
 
-    steps: int = 2000
+    steps: int = 4000
     batch_tokens: int = 4096
     learning_rate: float = 3e-3
     warmup: float = 0.05
