@@ -23,6 +23,15 @@ from hanjaserve.build.data.tables import Tables, build_tables
 
 MODERN, SCRIPTURE = 1, 2
 GENERAL, LAW = "general", "law"
+LEADS = ("", "", "", "", "", "", "그 ", "이 ", "새 ", "모든 ", "다른 ", "우리 ", "어떤 ")
+LINKS = ("의 ", "의 ", "의 ", " ", " ", "에서 ", "에 ", ", ")
+"""Between two nouns; those that follow a vowel and a consonant alike."""
+_TAILS = ("", "", "", "의", "에", "도", "만", "에서", "하다", "하는", "되었다", "합니다", "에 있다")
+TAILS = {
+    False: (*_TAILS, "는", "는", "가", "가", "를", "를", "와", "로", "였다", "는 없다"),
+    True: (*_TAILS, "은", "은", "이", "이", "을", "을", "과", "으로", "이었다", "은 없다"),
+}
+"""After a noun, by whether it ends in a consonant."""
 LONGEST = 128
 
 
@@ -37,10 +46,10 @@ class Mix:
 
     scripture_passes: int = 4
     annotated: int = 40_000
-    precedents: int = 70_000
-    statutes: int = 30_000
-    reviews: int = 120_000
-    words: int = 150_000
+    precedents: int = 130_000
+    statutes: int = 50_000
+    reviews: int = 150_000
+    words: int = 220_000
     fragments: float = 0.35
 
 
@@ -133,15 +142,16 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
         yield from analyst.plain(islice(wanted, count), domain, mix.fragments, chance)
     words = sorted(vocabulary.weights[GENERAL])
     for word in chance.sample(words, min(mix.words, len(words))):
-        yield analyst.alone(word, chance)
+        yield analyst.in_context(word, chance.choice(words), chance)
+
+
+def _has_final(word: str) -> bool:
+    """Whether a word ends in a consonant (Unicode 3.12: a syllable is 가 + 28 * n + final)."""
+    return sources.is_syllable(word[-1]) and (ord(word[-1]) - ord("가")) % 28 > 0
 
 
 class _Analyst:
     """Analyses and labels plain text."""
-
-    PARTICLES = (
-        "", "", "", "의", "에", "도", "로", "만", "와", "는", "를", "하다", "하는", "되었다", "입니다"
-    )  # fmt: skip
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         from kiwipiepy import Kiwi
@@ -159,12 +169,22 @@ class _Analyst:
         for text, tokens in zip(kept, self._kiwi.tokenize(iter(kept)), strict=True):
             yield text, [(t.form, t.tag, t.start, t.len) for t in tokens]
 
-    def alone(self, word: str, chance: random.Random) -> Sentence:
-        """A word of the dictionary, by itself or with a particle or ending."""
-        particle = chance.choice(self.PARTICLES)
-        morphemes = [(word, "NNG", 0, len(word)), (particle, "JX", len(word), len(particle))]
-        labels = self._labellers[GENERAL].label(word + particle, morphemes)
-        return Sentence(style=MODERN, domain=GENERAL, text=word + particle, labels=labels)
+    def in_context(self, word: str, other: str, chance: random.Random) -> Sentence:
+        """A word of the dictionary in an artificial context: by itself, or as a noun among others.
+
+        That a word follows 의 and precedes 는 tells 수도 (首都) from 할 수도 있다; real text has too few.
+        """
+        parts = [(chance.choice(LEADS), "MM")]
+        if chance.random() < 0.5:
+            parts += [(other, "NNG"), (chance.choice(LINKS), "JKG")]
+        parts += [(word, "NNG"), (chance.choice(TAILS[_has_final(word)]), "JX")]
+        text, morphemes = "", []
+        for form, tag in parts:
+            if form:
+                morphemes.append((form, tag, len(text), len(form)))
+            text += form
+        labels = self._labellers[GENERAL].label(text, morphemes)
+        return Sentence(style=MODERN, domain=GENERAL, text=text, labels=labels)
 
     def plain(
         self, texts: Iterable[str], domain: str, fragments: float, chance: random.Random
