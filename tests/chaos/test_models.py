@@ -57,6 +57,7 @@ def test_reload_under_load(
     point(link, bundles[0])
     with Patient(link, tmp_path) as server, Load(server) as load:
         first, before = revision(server), server.rss()
+        server.falls_ill("all slow 0.05")  # so that a queue waits whenever they are swapped
         for number in range(1, RELOADS + 1):
             reload(server, link, bundles[number % 2])
             assert (revision(server) == first) is (number % 2 == 0)

@@ -17,7 +17,7 @@ from .server import POISON
 
 MARKER = "비밀갈매기수도"
 # What an error may quote to the caller who sent it: names of settings, no text.
-SETTINGS = ("style", "id", "name", "glossary")
+SETTINGS = ("style", "id", "name", "glossary", "token")
 
 
 def traces(text: str) -> list[str]:

@@ -9,9 +9,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import hanjaserve.server
+from hanjaserve.v1 import hanjaserve_pb2 as pb
 from tests.e2e.test_lifecycle import refused
 
-from .conftest import CONVERTED, Load, Patient
+from .conftest import CONVERTED, TEXT, Load, Patient, until
+from .http2 import CONVERT
 
 
 def test_log_that_cannot_be_written(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -29,14 +31,24 @@ def test_file_of_another_bundle_at_start(tiny_bundle: Path, tmp_path: Path) -> N
     assert "readings.tsv is damaged" in refused("--bundle", str(copy))
 
 
+def test_one_bit_at_start(tiny_bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "bundle"
+    shutil.copytree(tiny_bundle, copy)
+    victim = copy / "readings.tsv"
+    data = bytearray(victim.read_bytes())
+    data[-2] ^= 1
+    victim.write_bytes(data)
+    assert "readings.tsv is damaged" in refused("--bundle", str(copy))
+
+
 def test_the_wall_clock_decides_nothing() -> None:
     """It may jump; deadlines, rates and shares go by the monotonic one."""
     (root,) = hanjaserve.server.__path__
     sources = {path: path.read_text(encoding="utf-8") for path in Path(root).rglob("*.py")}
     assert len(sources) > 30
     users = {path for path, text in sources.items() if "time.time(" in text or ".now(" in text}
-    # KServe's statistics tell when the last call was, and decide nothing by it.
-    assert {path.relative_to(root).as_posix() for path in users} <= {"kserve/model.py"}
+    # KServe's statistics tell when the last call was; the doctor looks how old certificates are.
+    assert {path.relative_to(root).as_posix() for path in users} <= {"kserve/model.py", "doctor.py"}
 
 
 def test_end_under_load(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -45,9 +57,12 @@ def test_end_under_load(tiny_bundle: Path, tmp_path: Path) -> None:
         with Load(server) as load, grpc.insecure_channel(server.address) as channel:
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-            server.falls_ill("all slow 0.1")
+            server.falls_ill("all slow 3")
+            accepted = server.stub.Convert.future(pb.ConvertRequest(text=TEXT), timeout=30)
+            until(lambda: server.metrics().get(f"hanjaserve_calls_in_progress {CONVERT}", 0) == 1)
             server.signal(signal.SIGTERM)
             assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert accepted.result().conversion.text == CONVERTED
             assert server.wait(30) == 0
         assert set(load.errors) == {grpc.StatusCode.UNAVAILABLE}
         assert set(load.answers) == {CONVERTED}

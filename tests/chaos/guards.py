@@ -1,0 +1,184 @@
+"""Does each test fail when its guard is gone? `python -m tests.chaos.guards [WORD]`
+
+Copies the repository, breaks one guard at a time, and runs the test that should notice. Prints a line per
+guard and ends with 1 if a test did not notice, or if a guard is not where this table says it is.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SERVER = "server/hanjaserve/server"
+FOLDERS = ("protos", "server", "build_engine", "clients", "models", "tests", "deploy", "benchmarks")
+LIMIT_S = 240
+# A test that hangs has noticed; it should not take long to say so.
+PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "--timeout", "45")
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard: where it stands, what is put in its place, which test must notice."""
+
+    row: str
+    file: str
+    code: str
+    broken: str
+    test: str
+    also: tuple[str, str] | None = None  # a second guard for the same, to be broken with it
+
+
+G = Guard
+CHAOS = "tests/chaos"
+GUARDS = (
+    G("deadline while running", f"{SERVER}/pool.py", "async with asyncio.timeout(left):",
+      "async with asyncio.timeout(None):", "tests/server/test_pool.py -k deadline_while_running"),
+    G("deadline while queued", f"{SERVER}/pool.py", "        self._expire()\n", "",
+      f"{CHAOS}/test_callers.py -k queued_is_not_computed",
+      ("                self._batcher.cancel(entry)\n", "                pass\n")),
+    G("cancelled call leaves the queue", f"{SERVER}/pool.py",
+      "                self._batcher.cancel(entry)\n", "                pass\n",
+      "tests/server/test_pool.py -k cancelled_call_frees"),
+    G("slots come back", f"{SERVER}/guard.py", "context.add_done_callback(lambda _: callers.leave(name))",
+      "pass", "tests/server/test_guard.py -k share_is_held"),
+    G("half-open connection", f"{SERVER}/listener.py",
+      '        "grpc.http2.ping_timeout_ms": int(1000 * config.keepalive_s / 3),\n', "",
+      f"{CHAOS}/test_callers.py -k freezes"),
+    G("slow reader", f"{SERVER}/patience.py", "asyncio.timeout(self._reading_s)", "asyncio.timeout(None)",
+      f"{CHAOS}/test_callers.py -k slow_reader"),
+    G("queue full", f"{SERVER}/batcher.py", "if over > 0:", "if False:",
+      f"{CHAOS}/test_callers.py -k full_queue"),
+    G("connections limited", f"{SERVER}/listener.py",
+      '        "grpc.max_allowed_incoming_connections": config.max_connections,\n', "",
+      f"{CHAOS}/test_callers.py -k connections_are_limited"),
+    G("SIGTERM under load", f"{SERVER}/app.py",
+      "        await asyncio.wait_for(gate.idle(), config.grace_s / 2)\n    gate.end",
+      "        pass\n    gate.end", f"{CHAOS}/test_process.py -k end_under_load",
+      ("        await asyncio.wait_for(gate.idle(), config.grace_s / 2)\n    except",
+       "        pass\n    except")),
+    G("runner hangs", f"{SERVER}/crew.py", 'self.dismiss(worker, "hang")', "pass",
+      f"{CHAOS}/test_runner_faults.py -k hang"),
+    G("runner throws", f"{SERVER}/worker.py", "            if not trusted:\n", "            if False:\n",
+      "tests/server/test_crew.py -k throw"),
+    G("NaN", f"{SERVER}/worker.py", "((output[..., 0] & SCORE_ONE) == 0)) or np.any(output < 0)",
+      "False)", "tests/server/test_crew.py -k nan"),
+    G("wrong rows", f"{SERVER}/worker.py", "if self._clock() - self._checked_at >= self._check_every_s:",
+      "if False:", f"{CHAOS}/test_runner_faults.py -k rows"),
+    G("wrong size", f"{SERVER}/worker.py", "if output.shape != wanted or output.dtype != np.int32:",
+      "if False:", "tests/server/test_crew.py -k 'size or type'"),
+    G("next in the ladder", f"{SERVER}/runners/succession.py", "self._failed.add(self._current)", "pass",
+      f"{CHAOS}/test_runner_faults.py -k throw"),
+    G("work of a lost runner", f"{SERVER}/pool.py",
+      "self._batcher.take_back(replace(work.batch, entries=entries))", "pass",
+      "tests/server/test_crew.py -k left_behind"),
+    G("what brings two runners down", f"{SERVER}/pool.py", "if entry in self._suspects:", "if False:",
+      "tests/server/test_crew.py -k two_runners"),
+    G("no runner left", f"{SERVER}/crew.py", "                self.dead.set()\n", "                pass\n",
+      f"{CHAOS}/test_runner_faults.py -k no_runner"),
+    G("poisoned item", f"{SERVER}/worker.py", "if len(arrays) == 1:", "if True:",
+      f"{CHAOS}/test_runner_faults.py -k poisoned"),
+    G("damaged file", f"{SERVER}/bundle.py", "if digest != entry.sha256:", "if False:",
+      f"{CHAOS}/test_process.py -k one_bit"),
+    G("truncated or missing file", f"{SERVER}/bundle.py", "_check_file(root / name, entry)\n", "pass\n",
+      "tests/e2e/test_lifecycle.py -k damaged_bundle"),
+    G("bad bundle at reload", f"{SERVER}/models.py", "        except HanjaserveError as error:",
+      "        except ZeroDivisionError as error:", f"{CHAOS}/test_models.py -k truncated"),
+    G("self-test at reload", f"{SERVER}/runners/ladder.py", "        check_runner(runner, bundle)\n",
+      "        pass\n", f"{CHAOS}/test_models.py -k wrong"),
+    G("old model finishes first", f"{SERVER}/models.py", "while model.users:", "while False:",
+      f"{CHAOS}/test_models.py -k under_load"),
+    G("calls without a message", f"{SERVER}/guard.py", "asyncio.timeout(patience.request_s)",
+      "asyncio.timeout(None)", f"{CHAOS}/test_http2.py -k idle_calls"),
+    G("slow handshake", f"{SERVER}/listener.py",
+      '        "grpc.server_handshake_timeout_ms": int(1000 * config.handshake_s),\n', "",
+      f"{CHAOS}/test_http2.py -k slow_handshake"),
+    G("calls at random cancelled", f"{SERVER}/listener.py", "MAX_PENDING = 20_000", "MAX_PENDING = 100",
+      f"{CHAOS}/test_http2.py -k idle_calls"),
+    G("watcher that does not read", f"{SERVER}/listener.py",
+      "await asyncio.wait_for(self._health.enter_graceful_shutdown(), HEALTH_S)",
+      "await self._health.enter_graceful_shutdown()", f"{CHAOS}/test_http2.py -k watcher"),
+    G("unknown exception", f"{SERVER}/status.py",
+      "    if not isinstance(error, HanjaserveError):\n        return",
+      "    if False:\n        return", "tests/server/test_guard.py -k unknown_exception"),
+    G("text in a log", f"{SERVER}/gate.py", '            "items": call.items,',
+      '            "items": call.items, "text": "비밀갈매기수도",', f"{CHAOS}/test_privacy.py"),
+    G("malformed message", f"{SERVER}/guard.py", "        except DecodeError:\n",
+      "        except ZeroDivisionError:\n", f"{CHAOS}/test_fuzz.py -k 'no_message and Convert'"),
+    G("token", f"{SERVER}/guard.py", "        if caller is None:\n            raise Unauthenticated",
+      "        if False:\n            raise Unauthenticated",
+      "tests/server/test_guard.py -k without_a_token"),
+    G("right", f"{SERVER}/guard.py", "if need not in caller.rights and need is not Open.KNOWN:", "if False:",
+      "tests/server/test_guard.py -k has_the_right"),
+    G("undecided method is shut", f"{SERVER}/guard.py", "        if need is None:\n", "        if False:\n",
+      "tests/server/test_guard.py -k decided_about"),
+    G("stranger's message is not read", f"{SERVER}/guard.py", "grpc.stream_unary_rpc_method_handler",
+      "grpc.unary_unary_rpc_method_handler", "tests/server/test_guard.py -k stranger"),
+    G("public address without TLS", f"{SERVER}/exposure.py",
+      "if not config.tls_cert and not config.allow_plaintext:", "if False:",
+      "tests/server/test_exposure.py"),
+    G("constant time", f"{SERVER}/tokens.py", "hmac.compare_digest(entry.digest, digest)",
+      "entry.digest == digest", "tests/server/test_tokens.py -k every_hash"),
+    G("certificates renewed", f"{SERVER}/tls.py", "            self._newer,  #",
+      "            lambda: None,  #", "tests/e2e/test_security.py -k renewed"),
+    G("server dies behind the balancer", "clients/hanjaserve/client/retry.py",
+      "if self._failed >= self._policy.max_attempts:", "if True:", f"{CHAOS}/test_balancer.py"),
+)  # fmt: skip
+
+
+def main(words: list[str]) -> int:
+    """Check the guards whose row contains one of the words; all without."""
+    chosen = [guard for guard in GUARDS if not words or any(word in guard.row for word in words)]
+    blind = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in FOLDERS:
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", copy)
+        for guard in chosen:
+            verdict = "noticed" if _notices(guard, copy) else "NOT NOTICED"
+            print(f"{verdict:12} {guard.row:34} {guard.test}", flush=True)
+            if verdict != "noticed":
+                blind.append(guard.row)
+    print(f"{len(chosen) - len(blind)} of {len(chosen)} guards are watched")
+    return int(bool(blind))
+
+
+def _notices(guard: Guard, copy: Path) -> bool:
+    path = copy / guard.file
+    whole = path.read_text(encoding="utf-8")
+    if guard.code not in whole:
+        print(f"{guard.file} does not contain {guard.code!r}", file=sys.stderr)
+        return False
+    broken = whole.replace(guard.code, guard.broken, 1)
+    if guard.also:
+        broken = broken.replace(*guard.also, 1)
+    path.write_text(broken, encoding="utf-8")
+    try:
+        return _run(guard.test, copy) == 1
+    finally:
+        path.write_text(whole, encoding="utf-8")
+
+
+def _run(test: str, copy: Path) -> int:
+    """Exit code of pytest: 0 passed, 1 failed, anything else is no verdict; a hang counts as failed."""
+    command = [sys.executable, "-m", "pytest", *PYTEST, *shlex.split(test)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(str(copy / name) for name in _sources())}
+    try:
+        done = subprocess.run(command, cwd=copy, env=env, capture_output=True, timeout=LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return 1
+    return done.returncode
+
+
+def _sources() -> Iterator[str]:
+    return iter(("protos", "server", "build_engine", "clients", "models"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
