@@ -92,7 +92,7 @@ GUARDS = (
     G("self-test at reload", f"{SERVER}/runners/ladder.py", "        check_runner(runner, bundle)\n",
       "        pass\n", f"{CHAOS}/test_models.py -k wrong"),
     G("old model finishes first", f"{SERVER}/models.py", "while model.users:", "while False:",
-      f"{CHAOS}/test_models.py -k under_load"),
+      "tests/server/test_models.py -k finishes"),
     G("calls without a message", f"{SERVER}/guard.py", "asyncio.timeout(patience.request_s)",
       "asyncio.timeout(None)", f"{CHAOS}/test_http2.py -k idle_calls"),
     G("slow handshake", f"{SERVER}/listener.py",
