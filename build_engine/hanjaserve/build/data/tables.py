@@ -54,7 +54,7 @@ def build_tables(
     characters: Counter[str],
     *,
     max_candidates: int = 48,
-    max_word: int = 5,
+    max_word: int = 4,
     max_spellings: int = 4,
 ) -> Tables:
     """Builds the tables.

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 DEAD, ROOT = 0, 1
 SLOTS = 48
 """Candidates of a syllable, KEEP included."""
-MAX_WORD = 5
-"""Syllables of the longest dictionary word: SLOTS to this power fits into an int32."""
+MAX_WORD = 4
+"""Syllables of the longest dictionary word. SLOTS to this power is below 2^24: exporters and engines divide
+integers in FP32, and beyond that a spelling loses its last digits."""
 MAX_SPELLINGS = 8
 """A terminal state holds `first spelling * MAX_SPELLINGS + number of spellings`."""
 
