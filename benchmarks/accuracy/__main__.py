@@ -22,6 +22,7 @@ from hanjaserve.build.data import sources
 from hanjaserve.build.metrics import bootstrap, bootstrap_calibration, count
 from hanjaserve.build.readings import ReadingTable
 from hanjaserve.models import default_bundle_path
+from hanjaserve.server.bundle import MANIFEST
 from hanjaserve.server.converter import LocalConverter
 from hanjaserve.server.options import Options
 
@@ -36,6 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--bundle", type=Path, help="(default: the bundle of this installation)")
     parser.add_argument("--json", type=Path, help="write every figure there too")
+    parser.add_argument("--record", action="store_true", help="write the figures into the bundle's manifest")
     parser.add_argument("--reference-tokenizer", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     bundle = arguments.bundle or default_bundle_path()
@@ -43,8 +45,20 @@ def main() -> int:
         results = measure_all(converter, arguments.reference_tokenizer)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if arguments.record:
+        record(bundle, results)
     sys.stdout.write(table(results))
     return 0
+
+
+def record(bundle: Path, results: dict[str, Any]) -> None:
+    """Write the model's figures into the manifest; its revision does not depend on them."""
+    path = bundle / MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    figures = {tests: dict(found["model"]) for tests, found in results.items()}
+    figures["annotated words of courts"].pop("homographs")
+    manifest["metrics"]["accuracy"] = figures
+    path.write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def measure_all(converter: LocalConverter, tokenizer: Path | None) -> dict[str, Any]:

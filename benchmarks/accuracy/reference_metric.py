@@ -53,4 +53,6 @@ def measure(
     with warnings.catch_warnings():
         # It doubts labels without a prefix, rightly; see above.
         warnings.filterwarnings("ignore", message=".*seems not to be NE tag")
-        return ReferenceMetric(accuracy=accuracy_score(gold, found), f1=f1_score(gold, found))
+        return ReferenceMetric(
+            accuracy=float(accuracy_score(gold, found)), f1=float(f1_score(gold, found))
+        )
