@@ -116,8 +116,8 @@ def test_slips_are_caught_before_anything_is_sent(client: Both, fake: FakeServic
     assert fake.calls == []
 
 
-def test_unavailable_is_tried_again(client: Both, fake: FakeService) -> None:
-    fake.faults = [Fault(UNAVAILABLE), Fault(UNAVAILABLE)]
+def test_a_server_that_is_away_or_cancels_as_it_stops_is_tried_again(client: Both, fake: FakeService) -> None:
+    fake.faults = [Fault(UNAVAILABLE), Fault(grpc.StatusCode.CANCELLED)]
     assert client.call("convert", "수도").text == "首都"
     assert fake.calls == ["Convert"] * 3
 

@@ -184,7 +184,8 @@ def _error(code: grpc.StatusCode, message: str, details: _Details) -> ConvertErr
             return Overloaded(message, code=code, retry_after_s=details.retry_after_s)
         case codes.DEADLINE_EXCEEDED:
             return DeadlineExceeded(message, code=code)
-        case codes.UNAVAILABLE:
+        case codes.UNAVAILABLE | codes.CANCELLED:
+            # A caller who cancels gets no error of it: this was a server at the end of its grace.
             return Unavailable(message, code=code)
         case codes.INTERNAL | codes.UNKNOWN | codes.DATA_LOSS:
             return Internal(message, code=code)
