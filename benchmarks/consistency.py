@@ -18,10 +18,10 @@ from pathlib import Path
 
 from benchmarks.server import running
 from hanjaserve.build.data import sources
-from hanjaserve.build.metrics import is_syllable
 from hanjaserve.client import Client, Conversion, Result
 from hanjaserve.models import default_bundle_path
 from hanjaserve.server.converter import LocalConverter
+from hanjaserve.server.readings import is_syllable
 
 SEED = 42
 IN_FLIGHT = 64

@@ -24,6 +24,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hanjaserve.server.readings import is_syllable
+
 # Stands for a syllable that became something of another length: wrong whatever gold says.
 MISALIGNED = "�"
 CALIBRATION_BINS = 10
@@ -75,11 +77,6 @@ class Interval:
     value: float
     low: float
     high: float
-
-
-def is_syllable(character: str) -> bool:
-    """Whether it is a precomposed Hangul syllable (U+AC00 to U+D7A3)."""
-    return "가" <= character <= "힣"
 
 
 def align(hangul: str, text: str, spans: Iterable[SpanLike]) -> str:

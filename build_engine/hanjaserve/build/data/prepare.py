@@ -20,6 +20,7 @@ from hanjaserve.build.data.corpus import Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labeller, Labels, Morpheme, full_labels
 from hanjaserve.build.data.spellings import LONGEST_WORD, Weights, adapted, dictionary, modern
 from hanjaserve.build.data.tables import Tables, build_tables
+from hanjaserve.server.readings import is_syllable
 
 MODERN, SCRIPTURE = 1, 2
 GENERAL, LAW = "general", "law"
@@ -147,7 +148,7 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
 
 def _has_final(word: str) -> bool:
     """Whether a word ends in a consonant (Unicode 3.12: a syllable is 가 + 28 * n + final)."""
-    return sources.is_syllable(word[-1]) and (ord(word[-1]) - ord("가")) % 28 > 0
+    return is_syllable(word[-1]) and (ord(word[-1]) - ord("가")) % 28 > 0
 
 
 class _Analyst:
@@ -213,11 +214,9 @@ class _Analyst:
 
 def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables) -> None:
     stop = start + len(hanja)
-    slots = [tables.slots.get(h, {}).get(j) for h, j in zip(text[start:stop], modern(hanja), strict=True)]
     # A word that the note covers in part is not known any more.
     labels.words = [(at, word) for at, word in labels.words if at + len(word) <= start or at >= stop]
-    for at, slot in enumerate(slots, start):
-        labels.masks[at] = 1 << slot if slot else 0
+    labels.masks[start:stop] = full_labels(text[start:stop], modern(hanja), tables).masks
 
 
 def _cut(text: str, domain: str, labels: Labels, start: int, stop: int) -> Sentence:
@@ -253,6 +252,6 @@ def _mixed_statutes() -> Iterator[tuple[str, str]]:
 def _given(hangul: str, mixed: str, tables: Tables) -> Labels:
     """The labels of what is in Hanja; Hangul that the writer left is not known."""
     masks = full_labels(hangul, mixed, tables).masks
-    left = np.array([h == m and sources.is_syllable(h) for h, m in zip(hangul, mixed, strict=True)], bool)
+    left = np.array([h == m and is_syllable(h) for h, m in zip(hangul, mixed, strict=True)], bool)
     masks[left] = 0
     return Labels(masks=masks)

@@ -11,18 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hanjaserve.server.errors import BuildError
+from hanjaserve.server.readings import is_hanja, is_syllable
 
 DEFAULT_LEXICON = Path("/usr/share/libhangul/hanja/hanja.txt")
-
-
-def is_syllable(char: str) -> bool:
-    """True for a precomposed Hangul syllable."""
-    return "가" <= char <= "힣"
-
-
-def is_hanja(char: str) -> bool:
-    """True for a CJK unified or compatibility ideograph."""
-    return "㐀" <= char <= "鿿" or "豈" <= char <= "﫿" or char >= "\U00020000"
 
 
 def data_folder() -> Path:

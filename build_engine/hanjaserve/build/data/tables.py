@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hanjaserve.build.data.sources import is_hanja
+from hanjaserve.server.readings import is_hanja
 
 Ints = NDArray[np.int32]
 
@@ -41,6 +41,13 @@ class Tables:
             KeyError: A syllable has no slot for its Hanja; see `can_spell`.
         """
         return [0 if h == j else self.slots[h][j] for h, j in zip(word, spelling, strict=True)]
+
+    def bit(self, syllable: str, hanja: str) -> int:
+        """The mask that allows a syllable one Hanja, or itself; 0 if it has no slot for that Hanja."""
+        if hanja == syllable:
+            return 1
+        slot = self.slots.get(syllable, {}).get(hanja)
+        return 1 << slot if slot else 0
 
     def can_spell(self, word: str, spelling: str) -> bool:
         """Whether every syllable has a slot for its Hanja."""
