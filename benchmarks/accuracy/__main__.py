@@ -7,7 +7,7 @@ Needs the data folder ($HANJASERVE_DATA); the reference's metric also needs its 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from benchmarks.accuracy.baseline import DictionaryConverter
-from benchmarks.accuracy.homographs import annotated_words, confusions, share_right
+from benchmarks.accuracy.homographs import Annotated, annotated_words, confusions, share_right
 from benchmarks.accuracy.reference_metric import measure
 from benchmarks.accuracy.sets import PairSet, annotated_sentences, pair_sets
 from hanjaserve.build.data import sources
-from hanjaserve.build.metrics import bootstrap, bootstrap_calibration, count
+from hanjaserve.build.metrics import Interval, bootstrap, count
 from hanjaserve.build.readings import ReadingTable
+from hanjaserve.cli.evaluate import Tally
+from hanjaserve.cli.pairs import Pair
 from hanjaserve.models import default_bundle_path
 from hanjaserve.server.bundle import MANIFEST
 from hanjaserve.server.converter import LocalConverter
@@ -29,7 +31,6 @@ from hanjaserve.server.options import Options
 SHOWN = (
     "syllable_accuracy", "hanja_precision", "hanja_recall", "hanja_f1", "word_accuracy", "exact_sentences"
 )  # fmt: skip
-Convert = Callable[[Sequence[str], str], list[str]]
 
 
 def main() -> int:
@@ -64,50 +65,49 @@ def record(bundle: Path, results: dict[str, Any]) -> None:
 def measure_all(converter: LocalConverter, tokenizer: Path | None) -> dict[str, Any]:
     """Every figure: test set -> converter -> metric -> [value, low, high]."""
     dictionary = DictionaryConverter(sources.lexicon())
-    converts: dict[str, Convert] = {
-        "model": lambda texts, style: [c.text for c in converter.convert_batch(texts, Options(style=style))],
-        "dictionary": lambda texts, _: [dictionary.convert(text) for text in texts],
+    results: dict[str, Any] = {
+        tests.name: {
+            "model": _model_figures(tests, converter, tokenizer),
+            "dictionary": _dictionary_figures(tests, dictionary),
+        }
+        for tests in pair_sets()
     }
-    results: dict[str, Any] = {}
-    for tests in pair_sets():
-        results[tests.name] = {name: _pair_metrics(tests, convert) for name, convert in converts.items()}
-        results[tests.name]["model"]["calibration_error"] = _calibration(tests, converter)
-        if tokenizer is not None and tests.style == "scripture":
-            found = converts["model"]([hangul for hangul, _ in tests.pairs], tests.style)
-            metric = measure(Tokenizer.from_file(str(tokenizer)), tests.pairs, found)
-            results[tests.name]["model"]["reference_metric"] = asdict(metric)
     sentences = annotated_sentences()
+    texts = [text for text, _ in sentences]
     readings = ReadingTable.from_package()
-    for name, convert in converts.items():
-        words = list(
-            annotated_words(sentences, convert([text for text, _ in sentences], "modern"), readings)
-        )
-        longer = [word for word in words if len(word.hangul) > 1]
-        entry = results.setdefault("annotated words of courts", {}).setdefault(name, {})
-        entry |= {"all": share_right(words), "two or more syllables": share_right(longer)}
-        if name == "model":
-            entry["homographs"] = confusions(words)
+    model = list(annotated_words(sentences, [c.text for c in converter.convert_batch(texts)], readings))
+    floor = list(annotated_words(sentences, list(map(dictionary.convert, texts)), readings))
+    results["annotated words of courts"] = {
+        "model": _shares(model) | {"homographs": confusions(model)},
+        "dictionary": _shares(floor),
+    }
     return results
 
 
-def _pair_metrics(tests: PairSet, convert: Convert) -> dict[str, Any]:
-    found = convert([hangul for hangul, _ in tests.pairs], tests.style)
-    counts = [count(h, gold, result) for (h, gold), result in zip(tests.pairs, found, strict=True)]
-    return {name: [i.value, i.low, i.high] for name, i in bootstrap(counts).items()}
+def _model_figures(tests: PairSet, converter: LocalConverter, tokenizer: Path | None) -> dict[str, Any]:
+    conversions = converter.convert_batch([hangul for hangul, _ in tests.pairs], Options(style=tests.style))
+    tally = Tally()
+    for line, ((hangul, mixed), conversion) in enumerate(zip(tests.pairs, conversions, strict=True), 1):
+        tally.add(Pair(line=line, hangul=hangul, mixed=mixed), conversion, None)
+    figures: dict[str, Any] = _listed(tally.metrics())
+    if tokenizer is not None and tests.style == "scripture":
+        texts = [conversion.text for conversion in conversions]
+        metric = measure(Tokenizer.from_file(str(tokenizer)), tests.pairs, texts)
+        figures["reference_metric"] = asdict(metric)
+    return figures
 
 
-def _calibration(tests: PairSet, converter: LocalConverter) -> list[float]:
-    """Of the scores of the words, as callers get them."""
-    texts = [hangul for hangul, _ in tests.pairs]
-    owners, scores, right = [], [], []
-    conversions = converter.convert_batch(texts, Options(style=tests.style, with_spans=True))
-    for number, ((_, gold), conversion) in enumerate(zip(tests.pairs, conversions, strict=True)):
-        for span in conversion.spans:
-            owners.append(number)
-            scores.append(span.score)
-            right.append(gold[span.start : span.end] == span.hanja)
-    interval = bootstrap_calibration(owners, scores, right)
-    return [interval.value, interval.low, interval.high]
+def _dictionary_figures(tests: PairSet, dictionary: DictionaryConverter) -> dict[str, Any]:
+    return _listed(bootstrap([count(h, gold, dictionary.convert(h)) for h, gold in tests.pairs]))
+
+
+def _listed(metrics: dict[str, Interval]) -> dict[str, Any]:
+    return {name: [found.value, found.low, found.high] for name, found in metrics.items()}
+
+
+def _shares(words: Sequence[Annotated]) -> dict[str, Any]:
+    longer = [word for word in words if len(word.hangul) > 1]
+    return {"all": share_right(words), "two or more syllables": share_right(longer)}
 
 
 def table(results: dict[str, Any]) -> str:

@@ -10,40 +10,23 @@ taken it blocks until the oldest has finished, which lets other threads run.
 """
 
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty
+from typing import Unpack
 
 from hanjaserve.server.runners.base import Flight, OverlappingRunner, Runner
 from hanjaserve.server.shapes import Int32, pad
-from hanjaserve.server.worker import Check, Finished, RunnerBroken, Work, Worker
+from hanjaserve.server.worker import Finished, RunnerBroken, Work, Worker, WorkerSettings
 
 POLL_S = 100e-6
 """How often it looks whether a batch has finished; what that may add to the time of an answer."""
 
 
-def worker_for(
-    runner: Runner,
-    *,
-    pad_id: int,
-    top_k: int | None,
-    clock: Callable[[], float],
-    name: str,
-    check: Check | None = None,
-    check_every_s: float = 5.0,
-) -> Worker:
+def worker_for(runner: Runner, **settings: Unpack[WorkerSettings]) -> Worker:
     """The worker that suits a runner."""
     kind = OverlappingWorker if isinstance(runner, OverlappingRunner) else Worker
-    return kind(
-        runner,
-        pad_id=pad_id,
-        top_k=top_k,
-        clock=clock,
-        name=name,
-        check=check,
-        check_every_s=check_every_s,
-    )
+    return kind(runner, **settings)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -67,27 +50,9 @@ class _Flying:
 class OverlappingWorker(Worker):
     """See above, and `Worker`. Its runner is an OverlappingRunner."""
 
-    def __init__(
-        self,
-        runner: Runner,
-        *,
-        pad_id: int,
-        top_k: int | None,
-        clock: Callable[[], float],
-        name: str,
-        check: Check | None = None,
-        check_every_s: float = 5.0,
-    ) -> None:
+    def __init__(self, runner: Runner, **settings: Unpack[WorkerSettings]) -> None:
         assert isinstance(runner, OverlappingRunner)
-        super().__init__(
-            runner,
-            pad_id=pad_id,
-            top_k=top_k,
-            clock=clock,
-            name=name,
-            check=check,
-            check_every_s=check_every_s,
-        )
+        super().__init__(runner, **settings)
         self.depth = runner.depth
         self._device = runner
         self._landed_at = 0.0

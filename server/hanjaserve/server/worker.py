@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -52,6 +53,17 @@ class RunnerBroken(Exception):
 
 Check = Callable[[Runner], None]
 Finished = Callable[["Worker", Work, list[Outcome] | RunnerBroken, float], None]
+
+
+class WorkerSettings(TypedDict):
+    """What every worker is made with beside its runner; see `Worker`."""
+
+    pad_id: int
+    top_k: int | None
+    clock: Callable[[], float]
+    name: str
+    check: NotRequired[Check | None]
+    check_every_s: NotRequired[float]
 
 
 class Worker:

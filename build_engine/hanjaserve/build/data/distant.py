@@ -62,7 +62,7 @@ class Labeller:
     """
 
     def __init__(self, tables: Tables, entries: Mapping[str, Sequence[str]]) -> None:
-        self._slots = tables.slots
+        self._bit = tables.bit
         self._entries = entries
 
     def label(self, text: str, morphemes: Sequence[Morpheme]) -> Labels:
@@ -164,18 +164,7 @@ class Labeller:
         bits = [self._bit(syllable, hanja) for hanja in options or syllable]
         labels.masks[at] = np.bitwise_or.reduce(np.array(bits, np.uint64))
 
-    def _bit(self, syllable: str, hanja: str) -> int:
-        """The bit of a Hanja; 0 if the syllable has no slot for it."""
-        if hanja == syllable:
-            return 1
-        slot = self._slots.get(syllable, {}).get(hanja)
-        return 1 << slot if slot else 0
-
 
 def full_labels(hangul: str, mixed: str, tables: Tables) -> Labels:
     """Labels of a sentence given in both scripts: every syllable has its one label."""
-    masks = np.zeros(len(hangul), np.uint64)
-    for at, (syllable, hanja) in enumerate(zip(hangul, mixed, strict=True)):
-        slot = 0 if syllable == hanja else tables.slots.get(syllable, {}).get(hanja, -1)
-        masks[at] = 1 << slot if slot >= 0 else 0
-    return Labels(masks=masks)
+    return Labels(masks=np.array(list(map(tables.bit, hangul, mixed)), np.uint64))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-DEAD, ROOT = 0, 1
+ROOT = 1
+"""The state in which every walk begins; from state 0 none goes on."""
 SLOTS = 48
 """Candidates of a syllable, KEEP included."""
 MAX_WORD = 4
