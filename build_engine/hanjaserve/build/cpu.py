@@ -48,7 +48,8 @@ def export_cpu(
     import openvino as ov
 
     try:
-        model = ov.convert_model(str(source))
+        with _root_log_level_kept():
+            model = ov.convert_model(str(source))
     except Exception as error:  # openvino raises RuntimeError and types of its front ends
         raise BuildError(f"OpenVINO cannot convert {source.name}: {error}") from error
     if precision == "int8":
@@ -96,6 +97,16 @@ def _forget_conversion(model: Any) -> None:
             port.get_tensor().set_names(set())
     model.input(0).get_tensor().set_names({INPUT})
     model.output(0).get_tensor().set_names({OUTPUT})
+
+
+@contextmanager
+def _root_log_level_kept() -> Iterator[None]:
+    """OpenVINO's converter silences every logger below ERROR for good when it fails; undo that."""
+    level = logging.getLogger().level
+    try:
+        yield
+    finally:
+        logging.getLogger().setLevel(level)
 
 
 @contextmanager
