@@ -26,6 +26,7 @@ def every_training_text(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     # Which texts are taken does not depend on their labels, and those take minutes.
     monkeypatch.setattr(prepare._Analyst, "analysed", unanalysed)
     monkeypatch.setattr(prepare, "LONGEST", 10**6)
+    monkeypatch.setattr(prepare, "AROUND_NOTE", 10**6)
     vocabulary = Vocabulary(tables=tiny_tables(), weights={"general": {}, "law": {}})
     mix = Mix(scripture_passes=1, fragments=0.0)
     return (sentence.text for sentence in prepare._sentences(vocabulary, mix, random.Random(1)))

@@ -1,4 +1,7 @@
-from hanjaserve.build.data.spellings import adapted, common_spellings, modern, weighted
+import pytest
+
+from hanjaserve.build.data import sources, spellings
+from hanjaserve.build.data.spellings import adapted, common_spellings, dictionary, modern, weighted
 
 
 def test_frequency_outweighs_rank_but_not_by_little() -> None:
@@ -40,3 +43,17 @@ def test_text_in_both_scripts_moves_the_weights_of_its_domain() -> None:
     assert list(found) == ["원고"]
     assert list(found["원고"]) == ["原告", "原稿"]
     assert found["원고"]["原告"] == 1.0
+
+
+def test_what_ships_is_hanja_throughout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """게시물 spelt 게시物 would hide 揭示 from the longest match."""
+    entries = [("게시", "揭示"), ("게시물", "게시物"), ("감자탕", "감자湯")]
+    monkeypatch.setattr(sources, "lexicon", lambda: iter(entries))
+    monkeypatch.setattr(sources, "rows", lambda name, columns: iter([["게시물", "揭示物"]]))
+    monkeypatch.setattr(spellings, "frequency", lambda: lambda hanja: 1.0)
+    shipped, labels = dictionary()
+    assert shipped["게시"][0] == "揭示"
+    assert not {"게시물", "감자탕"} & shipped.keys()
+    # Labels know them: the standard dictionary's 揭示物, and what only the lexicon has.
+    assert list(labels["게시물"]) == ["揭示物"]
+    assert list(labels["감자탕"]) == ["감자湯"]

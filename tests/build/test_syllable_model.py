@@ -59,3 +59,17 @@ def test_padding_changes_nothing(model: HanjaTokenClassifier) -> None:
     alone, _ = model(tokens(TEXT))
     padded, _ = model(torch.nn.functional.pad(tokens(TEXT), (0, 5)))
     torch.testing.assert_close(padded[:, : alone.shape[1]], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_every_syllable_of_a_word_gets_the_same_copy_score(model: HanjaTokenClassifier) -> None:
+    text = tokens("회의수도 법원")
+    words = model.lexicon(text)
+    length, chance = text.shape[1], torch.Generator().manual_seed(1)
+    hidden = torch.randn(1, length, model.config.hidden_size, generator=chance)
+    fit = torch.randn(1, length, SLOTS, generator=chance)
+    with torch.no_grad():
+        copy = model._copy_scores(words, hidden, fit)[0, :, 0]
+    for first, spellings in ((1, 1), (3, 2), (6, 1)):
+        assert torch.equal(copy[first], copy[first + 1])
+        assert (copy[first, :spellings] != 0).all()
+    assert copy[5].tolist() == [0.0] * 4

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from hanjaserve.build.checkpoint import load_checkpoint
 from hanjaserve.build.data.batches import collate, orders
 from hanjaserve.build.data.corpus import Corpus
 from hanjaserve.build.data.prepare import Mix, make_vocabulary, prepare
@@ -22,6 +23,7 @@ from hanjaserve.build.data.words import save_words
 from hanjaserve.build.loss import loss_of
 from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.model.assemble import assemble
+from hanjaserve.build.model.transfer import Labelled, take_weights
 from hanjaserve.server.errors import BuildError
 
 
@@ -123,16 +125,37 @@ def save_tables(tables: Tables, folder: Path) -> None:
     save_words(tables, folder)
 
 
+def _start_from(source: str, model: HanjaTokenClassifier, tables: Tables) -> None:
+    old = load_checkpoint(source)
+    if not isinstance(old.model, HanjaTokenClassifier):
+        raise BuildError(f"--start {source}: labels of scheme {old.scheme}, only syllable can be trained on")
+    fresh = take_weights(
+        Labelled(model=model, labels=tables.labels),
+        Labelled(model=old.model, labels=old.labels),
+        sorted(tables.spellings),
+    )
+    tqdm.write(f"weights of {source}; new ones: {', '.join(fresh) or 'none'}")
+
+
 DEFAULTS = TrainConfig()
 MIX = Mix()
+SIZES = ("annotated", "precedents", "statutes", "reviews", "words", "frequent", "foreign")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `hanjaserve train`."""
     parser.add_argument("--out", type=Path, default=Path("checkpoints/default"))
     parser.add_argument("--steps", type=int, default=DEFAULTS.steps, help="(default: %(default)s)")
+    parser.add_argument(
+        "--learning-rate", type=float, default=DEFAULTS.learning_rate, metavar="RATE",
+        help="at its highest (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="(default: %(default)s)")
-    for name in ("annotated", "precedents", "statutes", "reviews", "words"):
+    parser.add_argument(
+        "--start", metavar="CHECKPOINT",
+        help="begin with the weights of an earlier model; its tables may be others",
+    )  # fmt: skip
+    for name in SIZES:
         parser.add_argument(
             f"--{name}", type=int, default=getattr(MIX, name), metavar="N", help="(default: %(default)s)"
         )
@@ -148,13 +171,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not cache.is_file():
         vocabulary = make_vocabulary()
         save_tables(vocabulary.tables, folder)
-        names = ("annotated", "precedents", "statutes", "reviews", "words")
-        mix = Mix(**{name: getattr(arguments, name) for name in names})
+        mix = Mix(**{name: getattr(arguments, name) for name in SIZES})
         corpus = prepare(vocabulary, mix, arguments.seed)
-        assemble(vocabulary.tables, arguments.seed).save_pretrained(folder / "untrained")
+        model = assemble(vocabulary.tables, arguments.seed)
+        if arguments.start:
+            _start_from(arguments.start, model, vocabulary.tables)
+        model.save_pretrained(folder / "untrained")
         corpus.save(cache)
     model = HanjaTokenClassifier.from_pretrained(folder / "untrained")
-    config = TrainConfig(steps=arguments.steps, seed=arguments.seed)
+    config = TrainConfig(
+        steps=arguments.steps, seed=arguments.seed, learning_rate=arguments.learning_rate
+    )
     train(model, Corpus.load(cache), config, folder)
     save_checkpoint(model, folder)
     tqdm.write(f"trained {config.steps} steps in {time.monotonic() - started:.0f} s: {folder}")

@@ -1,10 +1,10 @@
 """The training corpus: every source with its labels, without a sentence of the evaluation files.
 
 Bible                 both scripts: every syllable has its label
-statutes, mixed       Hanja gives the reading; what is left in Hangul is not known
+statutes, mixed       Hanja gives the reading; what is left in Hangul is not known, but in their own style
 statutes, annotated   distant labels, and the Hanja that the text itself gives in parentheses
 plain text            distant labels, a part of it cut to fragments as short as a button's text
-dictionary            words by themselves
+words                 of the dictionary, and those that no dictionary of Hanja has, in artificial contexts
 """
 
 import random
@@ -18,11 +18,11 @@ import numpy as np
 from hanjaserve.build.data import sources
 from hanjaserve.build.data.corpus import Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labeller, Labels, Morpheme, full_labels
-from hanjaserve.build.data.spellings import LONGEST_WORD, Weights, adapted, dictionary, modern
+from hanjaserve.build.data.spellings import LONGEST_WORD, Weights, adapted, dictionary, modern, usage
 from hanjaserve.build.data.tables import Tables, build_tables
 from hanjaserve.server.readings import is_syllable
 
-MODERN, SCRIPTURE = 1, 2
+MODERN, SCRIPTURE, STATUTE = 1, 2, 3
 GENERAL, LAW = "general", "law"
 LEADS = ("", "", "", "", "", "", "그 ", "이 ", "새 ", "모든 ", "다른 ", "우리 ", "어떤 ")
 LINKS = ("의 ", "의 ", "의 ", " ", " ", "에서 ", "에 ", ", ")
@@ -34,6 +34,9 @@ TAILS = {
 }
 """After a noun, by whether it ends in a consonant."""
 LONGEST = 128
+AROUND_NOTE = 64
+"""Characters that are kept of a longer annotated sentence."""
+ONLY_NOUN = ({"NNG"}, {"NNP"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +45,20 @@ class Mix:
 
     Attributes:
         scripture_passes: how often every verse stands in the corpus.
+        words: of the dictionary, each once, in an artificial context.
+        frequent: the same, drawn by how frequent they are in Korean text.
+        foreign: nouns that no dictionary of Hanja has, native or loan words, drawn in the same way.
         fragments: share of the plain sentences of which only a few words are taken.
     """
 
-    scripture_passes: int = 4
-    annotated: int = 40_000
-    precedents: int = 130_000
-    statutes: int = 50_000
+    scripture_passes: int = 6
+    annotated: int = 67_000
+    precedents: int = 110_000
+    statutes: int = 40_000
     reviews: int = 150_000
-    words: int = 220_000
+    words: int = 130_000
+    frequent: int = 150_000
+    foreign: int = 60_000
     fragments: float = 0.35
 
 
@@ -131,6 +139,8 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
         if key(hangul) not in banned:
             labels = _given(hangul, mixed, tables)
             yield Sentence(style=MODERN, domain=LAW, text=hangul, labels=labels)
+            labels = full_labels(hangul, mixed, tables)
+            yield Sentence(style=STATUTE, domain=LAW, text=hangul, labels=labels)
     pairs = [pair for pair in sources.annotated("statutes_annotated.txt") if key(pair[0]) not in banned]
     pairs = chance.sample(pairs, min(mix.annotated, len(pairs)))
     yield from analyst.annotated(pairs, chance)
@@ -141,9 +151,24 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
     ):
         wanted = (line for line in sources.lines(name) if len(line) > 5 and key(line) not in banned)
         yield from analyst.plain(islice(wanted, count), domain, mix.fragments, chance)
-    words = sorted(vocabulary.weights[GENERAL])
-    for word in chance.sample(words, min(mix.words, len(words))):
-        yield analyst.in_context(word, chance.choice(words), chance)
+    words = _drawn(sorted(vocabulary.weights[GENERAL]), analyst.nouns(usage()), mix, chance)
+    yield from (analyst.in_context(word, chance.choice(words), chance) for word in words)
+
+
+def _drawn(words: list[str], nouns: dict[str, float], mix: Mix, chance: random.Random) -> list[str]:
+    """The words of the dictionary, and nouns with their frequencies, that get an artificial context.
+
+    Square roots of the frequencies keep rare nouns in sight.
+    """
+    known = set(words)
+    drawn = chance.sample(words, min(mix.words, len(words)))
+    for count, kind in (
+        (mix.frequent, [noun for noun in nouns if noun in known]),
+        (mix.foreign, [noun for noun in nouns if noun not in known]),
+    ):
+        if kind:
+            drawn += chance.choices(kind, [nouns[noun] ** 0.5 for noun in kind], k=count)
+    return drawn
 
 
 def _has_final(word: str) -> bool:
@@ -169,6 +194,15 @@ class _Analyst:
         kept = list(texts)
         for text, tokens in zip(kept, self._kiwi.tokenize(iter(kept)), strict=True):
             yield text, [(t.form, t.tag, t.start, t.len) for t in tokens]
+
+    def nouns(self, usage: dict[str, float]) -> dict[str, float]:
+        """Those words of two or more syllables that are nouns by themselves, and their frequencies."""
+        long = [word for word in sorted(usage) if len(word) > 1 and all(map(is_syllable, word))]
+        return {
+            word: usage[word]
+            for word, morphemes in self.analysed(long)
+            if {tag for _, tag, _, _ in morphemes} in ONLY_NOUN and len(morphemes) == 1
+        }
 
     def in_context(self, word: str, other: str, chance: random.Random) -> Sentence:
         """A word of the dictionary in an artificial context: by itself, or as a noun among others.
@@ -208,8 +242,9 @@ class _Analyst:
             for start, hanja in notes:
                 _annotate(labels, text, start, hanja, self._tables)
             at = chance.choice(notes)[0]
-            start = 0 if len(text) <= LONGEST else max(0, text.rfind(" ", 0, max(1, at - LONGEST // 2)) + 1)
-            yield _cut(text, LAW, labels, start, start + LONGEST)
+            whole = len(text) <= AROUND_NOTE
+            start = 0 if whole else text.rfind(" ", 0, max(1, at - AROUND_NOTE // 2)) + 1
+            yield _cut(text, LAW, labels, start, start + AROUND_NOTE)
 
 
 def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables) -> None:

@@ -17,6 +17,7 @@ from importlib.resources import files
 
 from hanjaserve.build.data import sources
 from hanjaserve.build.data.korean import VARIANTS
+from hanjaserve.server.readings import is_hanja
 
 FLOOR = 3e-7
 """Frequency of a word that a list doesn't have."""
@@ -49,6 +50,14 @@ def frequency() -> Frequency:
         return float(found[0] ** SHARE_OF_JAPANESE * found[1] ** (1 - SHARE_OF_JAPANESE))
 
     return of
+
+
+def usage() -> dict[str, float]:
+    """How frequent words are in Korean text, written in Hangul (wordfreq)."""
+    import wordfreq
+
+    found: dict[str, float] = wordfreq.get_frequency_dict("ko", "best")
+    return found
 
 
 def weighted(
@@ -87,6 +96,8 @@ def dictionary() -> tuple[dict[str, list[str]], dict[str, Weights]]:
     """The lexicon that ships (libhangul's), best spelling first, and the larger one that labels come from."""
     of = frequency()
     lexicon = list(sources.lexicon())
+    # An entry that is Hangul in part (게시物) would hide the pure ones in it (揭示) from the longest match.
+    pure = [(hangul, hanja) for hangul, hanja in lexicon if all(map(is_hanja, hanja))]
     words = [(hangul, modern(hanja)) for hangul, hanja in sources.rows("stdict_words.tsv", 2)]
     words = [(hangul, hanja) for hangul, hanja in words if len(hangul) == len(hanja)]
     known, spelt = {hangul for hangul, _ in words}, set(words)
@@ -95,7 +106,7 @@ def dictionary() -> tuple[dict[str, list[str]], dict[str, Weights]]:
     common = common_spellings()
     shipped = {
         word: list(dict.fromkeys((*common.get(word, ()), *found)))
-        for word, found in weighted(lexicon, [], of).items()
+        for word, found in weighted(pure, [], of).items()
     }
     labels = {
         word: {hanja: weight for hanja, weight in found.items() if weight >= LEAST_WEIGHT}

@@ -34,7 +34,7 @@ class Candidates(nn.Module):
         both = torch.cat([self.hanja(label), self.bias(label)], dim=-1)
         return both.flatten(1)
 
-    def forward(self, reading: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, reading: Tensor) -> tuple[Tensor, Tensor]:
         """Slots of each syllable.
 
         Args:
@@ -42,7 +42,8 @@ class Candidates(nn.Module):
 
         Returns:
             label int32 [b, t, slots] (-1 where the slot is unused), embedding
-            float [b, t, slots, width], bias float [b, t, slots].
+            float [b, t, slots, width + 1]; its last component is the slot's bias, so that a query that
+            ends in 1 gets the score by one product.
         """
         both = nn.functional.embedding(reading, self._table()).view(*reading.shape, SLOTS, self.width + 1)
-        return self.label[reading], both[..., :-1], both[..., -1]
+        return self.label[reading], both

@@ -3,8 +3,9 @@
 A syllable's label is KEEP or one of the Hanja read so; nothing else gets a score, so a reading can't
 be violated. Two things add up to the score of a candidate: its *fit* to the context (dot product with
 the Hanja's embedding, plus a bias), and the *copy scores* of the dictionary words over the syllable that
-are spelt with it. A copy score knows the fit of the whole word, so that its syllables are chosen
-together: 의사 is 醫師 or 義士, hardly ever 義師.
+are spelt with it. A copy score belongs to the word, not to the syllable: it comes from the context at
+both ends of the word and from the fit of all its Hanja, so that its syllables are chosen together: 의사 is
+醫師 or 義士, hardly ever 義師 or 醫사.
 """
 
 import torch
@@ -17,6 +18,8 @@ from hanjaserve.build.model.encoder import Encoder
 from hanjaserve.build.model.lexicon import MAX_WORD, SLOTS, Covering, Lexicon, slot_at
 
 DISALLOWED = -10000.0
+LENGTHS = MAX_WORD - 1
+"""A dictionary word has 2 to MAX_WORD syllables."""
 
 
 class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
@@ -40,9 +43,11 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         self.word_in = nn.Linear(c.covering_words * c.label_size, c.hidden_size)
         self.encoder = Encoder(c)
         self.query = nn.Linear(c.hidden_size, c.label_size)
-        self.copy_gate = nn.Linear(c.hidden_size, combos + c.word_candidates)
+        self.copy_first = nn.Linear(c.hidden_size, LENGTHS + c.word_candidates)
+        self.copy_last = nn.Linear(c.hidden_size, LENGTHS)
         self.spelling_bias = nn.Embedding(c.num_spellings, 1)
         self.word_fit = nn.Parameter(torch.tensor(0.5))
+        self.own_fit = nn.Parameter(torch.tensor(1.0))
         self.dropout = nn.Dropout(c.dropout)
         self.post_init()
 
@@ -66,7 +71,7 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
             their labels int32 [b, t, c].
         """
         words = self.lexicon(tokens)
-        label, embedding, bias = self.candidates(self.reading_id[tokens])
+        label, embedding = self.candidates(self.reading_id[tokens])
         # Which slot each spelling puts here: float [b, t, w, r, c].
         slots = torch.arange(SLOTS, dtype=torch.int32, device=tokens.device)
         here = (words.slot_here()[..., None] == slots) & words.known[..., None]
@@ -74,9 +79,13 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
 
         hidden = self.char(self.char_id[tokens]) + self._word_features(words, spelt, embedding)
         hidden = self.encoder(self.dropout(hidden), tokens != 0)
-        fit = (embedding @ self.query(hidden)[..., None]).squeeze(-1) + bias
+        query = nn.functional.pad(self.query(hidden), (0, 1), value=1.0)
+        fit = (embedding @ query[..., None]).squeeze(-1)
         copy = self._copy_scores(words, hidden, fit)
-        logits = fit + (copy.flatten(-2)[..., None, :] @ spelt.flatten(-3, -2)).squeeze(-2)
+        # Within a word, the whole counts for more than the syllable by itself.
+        covered = words.known[..., 0, :1].to(fit.dtype)
+        own = fit * (1.0 + covered * (self.own_fit - 1.0))
+        logits = own + (copy.flatten(-2)[..., None, :] @ spelt.flatten(-3, -2)).squeeze(-2)
 
         logits = logits / self.config.score_temperature
         allowed = (label >= 0).to(logits.dtype)
@@ -84,37 +93,49 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
 
     def _word_features(self, words: Covering, spelt: Tensor, embedding: Tensor) -> Tensor:
         """What the dictionary says, before any context: float [b, t, hidden]."""
-        mixed = (spelt * self.spelling_weight[:, None]).sum(-2) @ embedding
+        mixed = ((spelt * self.spelling_weight[:, None]).sum(-2) @ embedding)[..., :-1]
         covered = words.known[..., :1].to(embedding.dtype)
         features: Tensor = self.word_in((mixed + self.combo(words.combo) * covered).flatten(-2))
         return features
 
     def _copy_scores(self, words: Covering, hidden: Tensor, fit: Tensor) -> Tensor:
-        """How far each spelling of each word is to be believed: float [b, t, w, r]."""
-        gate = self.copy_gate(hidden)
-        combos = self.lexicon.num_combos
-        trust = torch.gather(gate[..., :combos], -1, words.combo)[..., None]
-        copy = trust + gate[..., None, combos:] + self.spelling_bias(words.row).squeeze(-1)
-        copy = copy + self.word_fit * self._mean_fit(words, fit)
+        """How far each spelling of each word is to be believed: float [b, t, w, r].
+
+        The same at every syllable of a word.
+        """
+        position = torch.arange(fit.shape[1], dtype=torch.int32, device=fit.device)
+        # An index must be valid where there is no word, too.
+        there = words.known[..., 0].to(torch.int32)
+        start = position[None, :, None] - words.place * there
+        size = words.length - 2
+        first, rank = self.copy_first(hidden).split([LENGTHS, words.row.shape[-1]], dim=-1)
+        last = self.copy_last(hidden)
+        end = start + (words.length - 1) * there
+        trust = _at(first, start, size) + _at(last, end, size)
+        ranks = torch.arange(words.row.shape[-1], dtype=torch.int32, device=fit.device)
+        copy = trust[..., None] + _at(rank, start[..., None].expand_as(words.row), ranks)
+        copy = copy + self.spelling_bias(words.row).squeeze(-1)
+        copy = copy + self.word_fit * self._mean_fit(words, fit - fit[..., :1], start)
         scores: Tensor = copy * words.known.to(copy.dtype)
         return scores
 
-    def _mean_fit(self, words: Covering, fit: Tensor) -> Tensor:
+    def _mean_fit(self, words: Covering, fit: Tensor, start: Tensor) -> Tensor:
         """Mean fit of a spelling's Hanja over the syllables of its word: float [b, t, w, r]."""
-        flat = fit.flatten(1)
-        position = torch.arange(fit.shape[1], dtype=torch.int32, device=fit.device)
-        start = position[None, :, None] - words.place
         total = torch.zeros_like(words.spelling, dtype=fit.dtype)
         for place in range(MAX_WORD):
-            # An index must be valid where there is no word, too.
             inside = (place < words.length) & words.known[..., 0]
             at = torch.where(inside, start + place, torch.zeros_like(start))
             slot = slot_at(words.spelling, torch.full_like(words.spelling, place))
-            index = (at[..., None] * SLOTS + slot).flatten(1).long()
-            found = torch.gather(flat, 1, index).view_as(total)
+            found = _at(fit, at[..., None].expand_as(slot), slot)
             total = total + found * inside[..., None].to(fit.dtype)
         return total / words.length[..., None].to(fit.dtype)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The same as `candidate_logits`."""
         return self.candidate_logits(tokens)
+
+
+def _at(values: Tensor, position: Tensor, column: Tensor) -> Tensor:
+    """values[b, position, column] of values float [b, t, columns], at the shape of `position`."""
+    index = position * values.shape[-1] + column
+    return torch.gather(values.flatten(1), 1, index.flatten(1).long()).view(index.shape)
