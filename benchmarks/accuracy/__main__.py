@@ -16,11 +16,11 @@ from tokenizers import Tokenizer
 
 from benchmarks.accuracy.baseline import DictionaryConverter
 from benchmarks.accuracy.homographs import Annotated, annotated_words, confusions, share_right
-from benchmarks.accuracy.reference_metric import measure
 from benchmarks.accuracy.sets import PairSet, annotated_sentences, pair_sets
 from hanjaserve.build.data import sources
 from hanjaserve.build.metrics import Interval, bootstrap, count
 from hanjaserve.build.readings import ReadingTable
+from hanjaserve.build.reference_metric import measure
 from hanjaserve.cli.evaluate import Tally
 from hanjaserve.cli.pairs import Pair
 from hanjaserve.models import default_bundle_path

@@ -3,8 +3,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from benchmarks.accuracy.baseline import DictionaryConverter
 from benchmarks.accuracy.homographs import Annotated, annotated_words, confusions, share_right
-from benchmarks.accuracy.reference_metric import measure, token_labels
 from hanjaserve.build.readings import ReadingTable
+from hanjaserve.build.reference_metric import measure, token_labels
 
 
 @pytest.fixture

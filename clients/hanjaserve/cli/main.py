@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from hanjaserve.cli.errors import BROKEN_PIPE, INTERRUPTED, USAGE, CliError
+from hanjaserve.server.errors import HanjaserveError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,9 @@ def commands() -> dict[str, Command]:
             run="run_build",
         ),
         "train": Command(help="train a model", module="hanjaserve.build.train"),
+        "train-reference": Command(
+            help="fine-tune an encoder as the reference was", module="hanjaserve.build.reference_recipe"
+        ),
     }
 
 
@@ -70,6 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prefix = f"hanjaserve {name}" if name in table else "hanjaserve"
         print(f"{prefix}: {error}", file=sys.stderr)
         return error.exit_code
+    except HanjaserveError as error:
+        print(f"hanjaserve {name}: {error}", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

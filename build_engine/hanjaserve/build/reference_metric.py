@@ -18,10 +18,12 @@ KEEP = "[UNK]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceMetric:
-    """Token accuracy and F1 as the card has them."""
+    """Token accuracy, F1, precision and recall as the card has them."""
 
     accuracy: float
     f1: float
+    precision: float
+    recall: float
 
 
 def token_labels(tokenizer: Tokenizer, hangul: str, converted: str) -> list[str]:
@@ -46,13 +48,22 @@ def measure(
         pairs: (hangul, gold).
         converted: one conversion per pair.
     """
-    from seqeval.metrics import accuracy_score, f1_score
+    return compare(
+        [token_labels(tokenizer, hangul, mixed) for hangul, mixed in pairs],
+        [token_labels(tokenizer, h, c) for (h, _), c in zip(pairs, converted, strict=True)],
+    )
 
-    gold = [token_labels(tokenizer, hangul, mixed) for hangul, mixed in pairs]
-    found = [token_labels(tokenizer, h, c) for (h, _), c in zip(pairs, converted, strict=True)]
+
+def compare(gold: Sequence[list[str]], found: Sequence[list[str]]) -> ReferenceMetric:
+    """The metric of labels; one list per sentence, the lengths agree."""
+    from seqeval.metrics import accuracy_score, f1_score, precision_score, recall_score
+
     with warnings.catch_warnings():
         # It doubts labels without a prefix, rightly; see above.
         warnings.filterwarnings("ignore", message=".*seems not to be NE tag")
         return ReferenceMetric(
-            accuracy=float(accuracy_score(gold, found)), f1=float(f1_score(gold, found))
+            accuracy=float(accuracy_score(gold, found)),
+            f1=float(f1_score(gold, found, zero_division=0)),
+            precision=float(precision_score(gold, found, zero_division=0)),
+            recall=float(recall_score(gold, found, zero_division=0)),
         )
