@@ -1,4 +1,5 @@
 import argparse
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,11 @@ def test_everything_is_well(tiny_bundle: Path, capsys: pytest.CaptureFixture[str
     assert "grpcio" in text
 
 
-def test_each_fault_is_named_with_what_to_do(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_each_fault_is_named_with_what_to_do(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)
+    monkeypatch.delitem(sys.modules, "hanjaserve.server.traces", raising=False)
     authority = Authority(tmp_path)
     one, two = authority.issue("one"), authority.issue("two")
     (tmp_path / "tokens").write_text("nonsense\n")
@@ -33,9 +38,10 @@ def test_each_fault_is_named_with_what_to_do(tiny_bundle: Path, tmp_path: Path) 
             tls_cert=str(one.cert),
             tls_key=str(two.key),
             tokens=str(tmp_path / "tokens"),
+            traces="env",
         )
     )
-    for word in ("TLS", "tokens", "chmod go-w", "nowhere"):
+    for word in ("hanjaserve[otel]", "TLS", "tokens", "chmod go-w", "nowhere"):
         assert word in found
     assert "--allow-plaintext" in faults(ServerConfig(bundle=str(tiny_bundle), port=0, host="0.0.0.0"))
 

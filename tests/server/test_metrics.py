@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hanjaserve.server.entry import Entry
 from hanjaserve.server.errors import ConfigError
 from hanjaserve.server.metrics import Facts, Metrics, exposed
+from hanjaserve.server.observer import BatchReport
 from hanjaserve.server.timing import Timing
 
 METHOD = "/hanjaserve.v1.HanjaService/Convert"
@@ -41,11 +43,15 @@ def test_what_happens_can_be_read() -> None:
         skipped=1,
     )
     metrics = Metrics(lambda: facts)
-    metrics.call_began(METHOD)
-    metrics.call_began(METHOD)
+    metrics.call_began(METHOD, {})
+    metrics.call_began(METHOD, {})
     metrics.call_ended(METHOD, "OK", 0.2, Timing(tokens=5, queue_us=1000, run_us=2000))
     metrics.call_refused("queue")
-    metrics.batch_ended(entries=3, tokens=10, computed_tokens=24, seconds=0.01)
+    entries = [Entry(tokens=tokens, enqueued_at=0.0) for tokens in (2, 3, 5)]
+    report = BatchReport(
+        runner="fake", revision="", entries=entries, outcomes=[], computed_tokens=24, seconds=0.01
+    )
+    metrics.batch_ended(report)
     metrics.runner_failed("hang")
     metrics.reloaded(ok=True)
     metrics.reloaded(ok=False)

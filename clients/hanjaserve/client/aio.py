@@ -11,10 +11,12 @@ agree on (requests, results, errors, retries, the stream's window) is in modules
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import grpc
+from google.protobuf.message import Message
 
 from hanjaserve.client.access import Metadata, with_token
 from hanjaserve.client.aio_stream import AioStream
@@ -35,6 +37,7 @@ from hanjaserve.client.glossary import (
     info_from_proto,
 )
 from hanjaserve.client.live import LiveSession
+from hanjaserve.client.observer import Blind, Observer
 from hanjaserve.client.options import ConvertOptions, OptionFields
 from hanjaserve.client.requests import (
     Prepared,
@@ -57,7 +60,7 @@ from hanjaserve.client.retry import Attempts, RetryPolicy, scaled_timeout_s
 from hanjaserve.client.stubs import aio_stub
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
-_Request = TypeVar("_Request")
+_Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response")
 
 
@@ -72,6 +75,7 @@ class Client:
         credentials: For TLS, see `access.tls`; None connects in plain text.
         token: By which the server knows the caller; only over TLS, or on this machine.
         metadata: Sent with every call.
+        observer: Watches the calls; see `traces.Traces`.
 
     Every method raises a `ConvertError`; see `errors.py` for the tree.
     """
@@ -85,11 +89,13 @@ class Client:
         credentials: grpc.ChannelCredentials | None = None,
         token: str | None = None,
         metadata: Metadata = (),
+        observer: Observer | None = None,
     ) -> None:
         self.target = target
         self._timeout_s = timeout_s
         self._retry = retry or RetryPolicy()
         self._metadata = with_token(metadata, token, target=target, credentials=credentials)
+        self._observer = observer or Blind()
         options = channel_options(target)
         self._channel = (
             grpc.aio.insecure_channel(target, options)
@@ -189,21 +195,20 @@ class Client:
         Yields:
             In the order of the texts: a `Conversion`, or an `ItemError` for one that failed.
         """
-        stream = AioStream(
-            self._stub,
-            texts,
-            options=ConvertOptions(**options),
-            limits=await self._limits(),
-            metadata=self._metadata,
-            retry=self._retry,
-            stall_s=timeout_s or self._timeout_s,
-        )
-        results = stream.results()
-        try:
-            async for result in results:
-                yield result
-        finally:
-            await results.aclose()
+        checked, limits = ConvertOptions(**options), await self._limits()
+        with self._observer.call(pb.StreamConvertRequest) as headers:
+            stream = AioStream(
+                self._stub,
+                texts,
+                options=checked,
+                limits=limits,
+                metadata=(*self._metadata, *headers),
+                retry=self._retry,
+                stall_s=timeout_s or self._timeout_s,
+            )
+            async with aclosing(stream.results()) as results:
+                async for result in results:
+                    yield result
 
     def live(
         self,
@@ -231,6 +236,7 @@ class Client:
             finals_only=finals_only,
             max_interim_per_s=max_interim_per_s,
             metadata=self._metadata,
+            observer=self._observer,
             retry=self._retry,
             timeout_s=timeout_s or self._timeout_s,
         )
@@ -307,10 +313,12 @@ class Client:
         timeout_s: float,
     ) -> _Response:
         attempts = Attempts(self._retry, timeout_s=timeout_s)
-        while True:
-            try:
-                return await method(request, timeout=attempts.left_s(), metadata=tuple(self._metadata))
-            except grpc.RpcError as error:
-                failure = error_from_rpc(error)
-                delay_s = attempts.delay_after(failure)
-            await asyncio.sleep(delay_s)
+        with self._observer.call(type(request)) as headers:
+            metadata = (*self._metadata, *headers)
+            while True:
+                try:
+                    return await method(request, timeout=attempts.left_s(), metadata=metadata)
+                except grpc.RpcError as error:
+                    failure = error_from_rpc(error)
+                    delay_s = attempts.delay_after(failure)
+                await asyncio.sleep(delay_s)

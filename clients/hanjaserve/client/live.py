@@ -30,6 +30,7 @@ from hanjaserve.client.errors import (
 from hanjaserve.client.live_document import LiveDocument, Splice
 from hanjaserve.client.live_mailbox import Mailbox
 from hanjaserve.client.live_view import LiveEvent, LiveView, RevisionRejected, SessionResumed
+from hanjaserve.client.observer import Observer
 from hanjaserve.client.options import ConvertOptions
 from hanjaserve.client.requests import check_text
 from hanjaserve.client.retry import Attempts, RetryPolicy
@@ -58,6 +59,7 @@ class LiveSession:
         finals_only: bool,
         max_interim_per_s: int,
         metadata: Metadata,
+        observer: Observer,
         retry: RetryPolicy,
         timeout_s: float,
     ) -> None:
@@ -70,6 +72,7 @@ class LiveSession:
             max_interim_per_s=max_interim_per_s,
         )
         self._metadata = metadata
+        self._observer = observer
         self._attempts = Attempts(retry, timeout_s=None)
         self._timeout_s = timeout_s
         self._document = LiveDocument()
@@ -223,20 +226,21 @@ class LiveSession:
     # ---- the connection
 
     async def _run(self) -> None:
-        while True:
-            try:
-                await self._call()
-                return
-            except ConvertError as error:
-                await asyncio.sleep(self._attempts.delay_after(error))
+        with self._observer.call(pb.LiveRequest) as headers:
+            while True:
+                try:
+                    await self._call((*self._metadata, *headers))
+                    return
+                except ConvertError as error:
+                    await asyncio.sleep(self._attempts.delay_after(error))
 
-    async def _call(self) -> None:
+    async def _call(self, metadata: Metadata) -> None:
         """One call, from config to half-close.
 
         Raises:
             ConvertError: It ended too soon.
         """
-        call = self._stub.LiveConvert(metadata=tuple(self._metadata))
+        call = self._stub.LiveConvert(metadata=tuple(metadata))
         self._begin()
         sending = asyncio.create_task(self._write(call))
         try:

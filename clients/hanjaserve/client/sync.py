@@ -7,10 +7,13 @@ and it does not get in the way of an event loop that the process runs besides.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 import grpc
+from google.protobuf.message import Message
 
 from hanjaserve.client.access import Metadata, with_token
 from hanjaserve.client.channel import (
@@ -29,6 +32,7 @@ from hanjaserve.client.glossary import (
     glossary_to_proto,
     info_from_proto,
 )
+from hanjaserve.client.observer import Blind, Observer
 from hanjaserve.client.options import ConvertOptions, OptionFields
 from hanjaserve.client.requests import (
     Prepared,
@@ -52,7 +56,7 @@ from hanjaserve.client.stubs import sync_stub
 from hanjaserve.client.sync_stream import SyncStream
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
-_Request = TypeVar("_Request")
+_Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response")
 
 
@@ -71,11 +75,13 @@ class SyncClient:
         credentials: grpc.ChannelCredentials | None = None,
         token: str | None = None,
         metadata: Metadata = (),
+        observer: Observer | None = None,
     ) -> None:
         self.target = target
         self._timeout_s = timeout_s
         self._retry = retry or RetryPolicy()
         self._metadata = with_token(metadata, token, target=target, credentials=credentials)
+        self._observer = observer or Blind()
         options = channel_options(target)
         self._channel = (
             grpc.insecure_channel(target, options)
@@ -133,7 +139,9 @@ class SyncClient:
             return convert_part(parts[0])
         threads = ThreadPoolExecutor(PARALLEL_BATCHES, thread_name_prefix="hanjaserve-batch")
         try:
-            return [result for results in threads.map(convert_part, parts) for result in results]
+            # The threads go on in the caller's context, each in a copy of its own.
+            calls = [partial(copy_context().run, convert_part, part) for part in parts]
+            return [result for results in threads.map(lambda call: call(), calls) for result in results]
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -148,16 +156,9 @@ class SyncClient:
 
         The texts are read in a thread of their own, so they may block.
         """
-        stream = SyncStream(
-            self._stub,
-            texts,
-            options=ConvertOptions(**options),
-            limits=self._limits(),
-            metadata=self._metadata,
-            retry=self._retry,
-            stall_s=timeout_s or self._timeout_s,
+        return self._stream(
+            texts, ConvertOptions(**options), self._limits(), stall_s=timeout_s or self._timeout_s
         )
-        return stream.results()
 
     def put_glossary(
         self, id: str, words: Words, *, expected_version: str = "", timeout_s: float | None = None
@@ -219,6 +220,21 @@ class SyncClient:
     def _limits(self) -> Limits:
         return self._known_limits or self.server_info().limits
 
+    def _stream(
+        self, texts: Iterable[str], options: ConvertOptions, limits: Limits, *, stall_s: float
+    ) -> Iterator[Result]:
+        with self._observer.call(pb.StreamConvertRequest) as headers:
+            stream = SyncStream(
+                self._stub,
+                texts,
+                options=options,
+                limits=limits,
+                metadata=(*self._metadata, *headers),
+                retry=self._retry,
+                stall_s=stall_s,
+            )
+            yield from stream.results()
+
     def _call(
         self,
         method: "grpc.UnaryUnaryMultiCallable[_Request, _Response]",
@@ -226,10 +242,12 @@ class SyncClient:
         timeout_s: float,
     ) -> _Response:
         attempts = Attempts(self._retry, timeout_s=timeout_s)
-        while True:
-            try:
-                return method(request, timeout=attempts.left_s(), metadata=tuple(self._metadata))
-            except grpc.RpcError as error:
-                failure = error_from_rpc(error)
-                delay_s = attempts.delay_after(failure)
-            time.sleep(delay_s)
+        with self._observer.call(type(request)) as headers:
+            metadata = (*self._metadata, *headers)
+            while True:
+                try:
+                    return method(request, timeout=attempts.left_s(), metadata=metadata)
+                except grpc.RpcError as error:
+                    failure = error_from_rpc(error)
+                    delay_s = attempts.delay_after(failure)
+                time.sleep(delay_s)

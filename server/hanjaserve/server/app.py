@@ -15,7 +15,7 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from hanjaserve.server import jsonlog
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.callers import Callers
 from hanjaserve.server.config import ServerConfig, add_arguments, from_namespace
-from hanjaserve.server.errors import HanjaserveError
+from hanjaserve.server.errors import ConfigError, HanjaserveError
 from hanjaserve.server.exposure import check_exposure
 from hanjaserve.server.gate import Gate
 from hanjaserve.server.glossaries import Glossaries, GlossaryLimits
@@ -32,7 +32,7 @@ from hanjaserve.server.listener import Listener
 from hanjaserve.server.metrics import Metrics, exposed
 from hanjaserve.server.model import EXAMPLE, Model
 from hanjaserve.server.models import Models
-from hanjaserve.server.observer import Blind, Observer
+from hanjaserve.server.observer import Observer, Several
 from hanjaserve.server.patience import Patience
 from hanjaserve.server.renewal import Renewable, keep_fresh
 from hanjaserve.server.runners.buckets import LENGTHS, MAX_BATCH_TOKENS, parse_lengths
@@ -107,7 +107,6 @@ async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
     service = HanjaService(config, gate)
     glossaries = _glossaries(config)
     metrics = Metrics(lambda: models.facts(ready=gate.ready)) if config.metrics_port else None
-    observer: Observer = metrics or Blind()
 
     def describe() -> None:
         if models.current is not None:
@@ -118,9 +117,10 @@ async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
             describe()
 
     path = Path(config.bundle_path or _default_bundle())
-    models = Models(lambda: Model.open(path, config, observer, on_change=describe, rungs=rungs), observer)
     Bundle.open(path)  # a damaged one is refused before anybody can connect
     async with AsyncExitStack() as stack:
+        observer = _observers(config, metrics, stack)
+        models = Models(lambda: Model.open(path, config, observer, on_change=describe, rungs=rungs), observer)
         if metrics:
             stack.enter_context(exposed(metrics, config.metrics_host, config.metrics_port))
         guard = _guard(config, tokens, observer)
@@ -140,6 +140,26 @@ async def _serve(config: ServerConfig, rungs: tuple[Rung, ...]) -> int:
     if models.device_lost:
         return DEVICE_LOST
     return DIED if died else 0
+
+
+def _observers(config: ServerConfig, metrics: Metrics | None, stack: AsyncExitStack) -> Observer:
+    observers: list[Observer] = [metrics] if metrics else []
+    if config.traces:
+        observers.append(stack.enter_context(open_traces(config.traces)))
+    return Several(observers)
+
+
+def open_traces(destination: str) -> AbstractContextManager[Observer]:
+    """See `traces.exporting`, which is imported only here.
+
+    Raises:
+        ConfigError: OpenTelemetry is not installed, or can't be set up so.
+    """
+    try:
+        from hanjaserve.server.traces import exporting
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"--traces needs {error.name}: pip install 'hanjaserve[otel]'") from None
+    return exporting(destination)
 
 
 def _certificates(config: ServerConfig) -> Certificates | None:

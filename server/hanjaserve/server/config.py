@@ -16,6 +16,7 @@ from hanjaserve.server.errors import ConfigError
 PREFIX = "HANJASERVE_"
 RUNNERS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime")
 SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+TRACES_FROM_ENV = "env"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -74,6 +75,11 @@ class ServerConfig:
     runner_check_s: float = _option(5.0, "seconds between checks that a busy runner still computes rightly")
     metrics_port: int = _option(0, "port for Prometheus (http, /metrics); 0 for none")
     metrics_host: str = _option("127.0.0.1", "address of the metrics port; holds no text of callers")
+    traces: str = _option(
+        "",
+        f"collector (OTLP over gRPC) to send traces to, as http://HOST:PORT; {TRACES_FROM_ENV} for what the "
+        "OTEL_* variables say; empty for none",
+    )
     log_level: str = _option("info", f"{', '.join(LOG_LEVELS)}; debug logs every call")
 
     def __post_init__(self) -> None:
@@ -112,6 +118,8 @@ class ServerConfig:
         self._one_of("log_level", LOG_LEVELS)
         if not self.host:
             raise ConfigError("host is empty: use 127.0.0.1, or 0.0.0.0 for every interface")
+        if self.traces not in ("", TRACES_FROM_ENV) and not self.traces.startswith(("http://", "https://")):
+            raise ConfigError(f"traces is {self.traces!r}: use http://HOST:PORT or {TRACES_FROM_ENV}")
         if bool(self.tls_cert) != bool(self.tls_key):
             given, missing = ("cert", "key") if self.tls_cert else ("key", "cert")
             raise ConfigError(f"tls_{given} is set and tls_{missing} is not: give both, or neither")

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Protocol
 
-from hanjaserve.server.assembly import Assembly, Conversion, Outcome
+from hanjaserve.server.assembly import Assembly, Conversion, Outcome, Result
 from hanjaserve.server.batcher import Priority
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import Codec
 from hanjaserve.server.errors import HanjaserveError, Overloaded, TextTooLong
 from hanjaserve.server.local import LocalConverter
+from hanjaserve.server.observer import Blind, Observer
 from hanjaserve.server.options import Options
 from hanjaserve.server.segment import Job, Text, arrays_of, jobs
 from hanjaserve.server.shapes import Int32
@@ -80,6 +81,7 @@ class Converter:
         words: Words | None = None,
         max_text_code_points: int = MAX_TEXT_CODE_POINTS,
         clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
     ) -> None:
         self._styles = bundle.manifest.styles
         self._labels = bundle.labels()
@@ -88,6 +90,7 @@ class Converter:
         self._engine = engine
         self._max_text_code_points = max_text_code_points
         self._clock = clock
+        self._observer = observer or Blind()
 
     async def convert(
         self,
@@ -149,10 +152,10 @@ class Converter:
                 await asyncio.sleep(0)
                 if len(under_way) == JOBS_UNDER_WAY:
                     job, task = under_way.popleft()
-                    results.update(assembly.finish(job, await _outcome(task)))
+                    results.update(self._finish(assembly, job, await _outcome(task)))
             while under_way:
                 job, task = under_way.popleft()
-                results.update(assembly.finish(job, await _outcome(task)))
+                results.update(self._finish(assembly, job, await _outcome(task)))
         finally:
             for _, task in under_way:
                 task.cancel()
@@ -174,6 +177,12 @@ class Converter:
                 )
             else:
                 yield Text(index, text, skip)
+
+    def _finish(self, assembly: Assembly, job: Job, outcomes: Sequence[Outcome]) -> list[Result]:
+        started = self._clock()
+        results = assembly.finish(job, outcomes)
+        self._observer.rendered(texts=len(results), seconds=self._clock() - started)
+        return results
 
     async def _run(
         self, job: Job, deadline: float | None, priority: Priority, *, patient: bool

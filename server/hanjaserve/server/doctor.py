@@ -18,6 +18,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from hanjaserve.server.app import open_traces
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.config import ServerConfig, from_namespace
 from hanjaserve.server.errors import HanjaserveError
@@ -77,6 +78,8 @@ def examine(config: ServerConfig) -> Findings:
     yield _tried("address", lambda: _address(config))
     if config.metrics_port:
         yield _tried("metrics", lambda: _metrics(config))
+    if config.traces:
+        yield _tried("traces", lambda: _traces(config))
     if config.tls_cert:
         yield _tried("TLS", lambda: _certificates(config))
         yield certificate_age(Path(config.tls_cert), "the certificate")
@@ -149,6 +152,11 @@ def _address(config: ServerConfig) -> str:
 def _metrics(config: ServerConfig) -> str:
     check_bindable(config.metrics_host, config.metrics_port)
     return f"metrics port {config.metrics_port} of {config.metrics_host} is free"
+
+
+def _traces(config: ServerConfig) -> str:
+    with open_traces(config.traces):
+        return f"can be sent to {config.traces}, if a collector is there"
 
 
 def _exposure(config: ServerConfig) -> str:

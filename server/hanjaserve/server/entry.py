@@ -23,6 +23,7 @@ class Entry:
         priority: Its class.
         deadline: When the caller gives up, on the clock of `enqueued_at`; None waits for ever.
         enqueued_at: When it was put, in seconds on any monotonic clock.
+        span: The call that it belongs to, for an observer that traces; not looked at.
         key: Whatever the owner needs to find the entry's data; not looked at.
     """
 
@@ -30,6 +31,7 @@ class Entry:
     priority: Priority = Priority.INTERACTIVE
     deadline: float | None = None
     enqueued_at: float
+    span: object = None
     key: object = None
     length: int = field(default=0, init=False)  # tokens, rounded up to the bucket
     ticket: int = field(default=-1, init=False)  # number in the queue; -1 is not queued

@@ -102,7 +102,7 @@ class Guard(grpc.aio.ServerInterceptor):
         call_id = self._call_id(headers)
         CALL_ID.set(call_id)
         code = "CANCELLED"
-        self._observer.call_began(path)
+        self._observer.call_began(path, headers)
         try:
             yield self._let_in(path, headers, context)
             code = "OK"

@@ -8,7 +8,7 @@ dashboard in deploy/ may ask for no other.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
@@ -27,6 +27,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hanjaserve.server.errors import ConfigError
+from hanjaserve.server.observer import BatchReport, Blind
 from hanjaserve.server.timing import Timing
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Facts:
     skipped: int = 0
 
 
-class Metrics:
+class Metrics(Blind):
     """An observer that counts.
 
     Args:
@@ -112,7 +113,7 @@ class Metrics:
         start_response("200 OK" if ready else "503 Service Unavailable", [("Content-Type", "text/plain")])
         return [b"ready\n" if ready else b"not ready\n"]
 
-    def call_began(self, method: str) -> None:
+    def call_began(self, method: str, headers: Mapping[str, str | bytes]) -> None:
         """See `Observer`."""
         self._in_progress.labels(method).inc()
 
@@ -128,12 +129,12 @@ class Metrics:
         """See `Observer`."""
         self._rejected.labels(reason).inc()
 
-    def batch_ended(self, *, entries: int, tokens: int, computed_tokens: int, seconds: float) -> None:
+    def batch_ended(self, report: BatchReport) -> None:
         """See `Observer`."""
-        self._run_seconds.observe(seconds)
-        self._batch_entries.observe(entries)
-        self._tokens.inc(tokens)
-        self._computed_tokens.inc(computed_tokens)
+        self._run_seconds.observe(report.seconds)
+        self._batch_entries.observe(len(report.entries))
+        self._tokens.inc(report.tokens)
+        self._computed_tokens.inc(report.computed_tokens)
 
     def runner_failed(self, reason: str) -> None:
         """See `Observer`."""

@@ -72,6 +72,7 @@ class Model:
             top_k=self.manifest.top_k,
             observer=observer,
             watch=watch,
+            revision=self.manifest.revision,
         )
         self.converter = Converter(
             bundle,
@@ -79,6 +80,7 @@ class Model:
             self.pool,
             words=words,
             max_text_code_points=config.max_text_code_points,
+            observer=observer,
         )
 
     @classmethod

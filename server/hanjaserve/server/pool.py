@@ -21,10 +21,10 @@ from typing import cast
 from hanjaserve.server.batcher import Batcher, Entry, Priority
 from hanjaserve.server.crew import Crew, Watch
 from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError, RuntimeFault
-from hanjaserve.server.observer import Blind, Observer
+from hanjaserve.server.observer import BatchReport, Blind, Observer
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.shapes import Int32
-from hanjaserve.server.timing import CURRENT, Timing
+from hanjaserve.server.timing import CURRENT, SPAN, Timing
 from hanjaserve.server.worker import Outcome, RunnerBroken, Work, Worker
 
 __all__ = ["Outcome", "Pool"]
@@ -62,9 +62,11 @@ class Pool:
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
         watch: Watch | None = None,
+        revision: str = "",
     ) -> None:
         self._batcher = batcher
         self._observer = observer or Blind()
+        self._revision = revision
         self._clock = clock
         self._crew = Crew(
             runners, watch=watch or Watch(), pad_id=pad_id, top_k=top_k, observer=observer, clock=clock
@@ -178,7 +180,7 @@ class Pool:
     # ---- on the loop
 
     def _put(self, arrays: Sequence[Int32], priority: Priority, deadline: float | None) -> _Call:
-        now = self._clock()
+        now, span = self._clock(), SPAN.get()
         call = _Call(
             arrays=arrays,
             outcomes=[None] * len(arrays),
@@ -192,6 +194,7 @@ class Pool:
                 priority=priority,
                 deadline=deadline,
                 enqueued_at=now,
+                span=span,
                 key=(call, index),
             )
             for index, array in enumerate(arrays)
@@ -272,12 +275,15 @@ class Pool:
         worker.settle(work)
         self._batcher.done(work.batch, seconds)
         self._feed()  # first: the runner may be idle, the callers can wait
-        self._observer.batch_ended(
-            entries=len(work.batch.entries),
-            tokens=sum(entry.tokens for entry in work.batch.entries),
+        report = BatchReport(
+            runner=worker.runner.name,
+            revision=self._revision,
+            entries=work.batch.entries,
+            outcomes=outcomes,
             computed_tokens=work.batch.computed_tokens,
             seconds=seconds,
         )
+        self._observer.batch_ended(report)
         run_us = int(1e6 * seconds)
         for entry, outcome in zip(work.batch.entries, outcomes, strict=True):
             _deliver(entry, outcome, run_us)

@@ -27,4 +27,6 @@ CALL_ID: ContextVar[str] = ContextVar("hanjaserve_call_id", default="-")
 """By which the log names the call that is under way."""
 CALLER: ContextVar[str] = ContextVar("hanjaserve_caller", default="-")
 """Whose call it is: the name of a token or certificate, or an address."""
+SPAN: ContextVar[object] = ContextVar("hanjaserve_span", default=None)
+"""The call under way as an observer that traces knows it; nobody else looks into it."""
 CURRENT: ContextVar[Timing | None] = ContextVar("hanjaserve_timing", default=None)
