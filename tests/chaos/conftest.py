@@ -57,6 +57,10 @@ class Patient(ServerProcess):
         self.channel.close()
         super().__exit__(*exc)
 
+    def stub_of(self, channel: grpc.Channel) -> Any:
+        """A stub on another channel."""
+        return HanjaServiceStub(channel)  # type: ignore[no-untyped-call]
+
     def falls_ill(self, symptom: str) -> None:
         self.control.write_text(symptom)
 

@@ -57,7 +57,7 @@ GUARDS = (
     G("connections limited", f"{SERVER}/listener.py",
       '        "grpc.max_allowed_incoming_connections": config.max_connections,\n', "",
       f"{CHAOS}/test_callers.py -k connections_are_limited"),
-    G("SIGTERM under load", f"{SERVER}/app.py",
+    G("SIGTERM under load", f"{SERVER}/front.py",
       "        await asyncio.wait_for(gate.idle(), config.grace_s / 2)\n    gate.end",
       "        pass\n    gate.end", f"{CHAOS}/test_process.py -k end_under_load",
       ("        await asyncio.wait_for(gate.idle(), config.grace_s / 2)\n    except",

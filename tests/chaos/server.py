@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +62,12 @@ class FaultyRunner:
 
 
 def rung(name: str, control: Path) -> Rung:
-    opener: Callable[[Bundle, int], Runner] = lambda bundle, threads: FaultyRunner(  # noqa: E731
-        name, bundle, threads, control
-    )
-    return Rung(name=name, device=name, open=opener)
+    # Not a closure: with --frontends it travels to the engine process.
+    return Rung(name=name, device=name, open=partial(open_faulty, name, control))
+
+
+def open_faulty(name: str, control: Path, bundle: Bundle, threads: int) -> Runner:
+    return FaultyRunner(name, bundle, threads, control)
 
 
 def main() -> int:

@@ -26,9 +26,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from hanjaserve.client import Client, InvalidRequest, RetryPolicy, SyncClient, Unavailable
 from hanjaserve.client.traces import Traces as ClientTraces
-from hanjaserve.server import app
 from hanjaserve.server.callers import Callers
 from hanjaserve.server.config import ServerConfig
+from hanjaserve.server.front import backend_of
 from hanjaserve.server.gate import Gate
 from hanjaserve.server.glossaries import Glossaries
 from hanjaserve.server.guard import Guard
@@ -74,8 +74,7 @@ async def traced(bundle: Path, **settings: Any) -> AsyncIterator[tuple[str, Reco
     models = Models(lambda: Model.open(bundle, config, observer, on_change=lambda: None), observer)
     async with Listener(config, service, guard) as listener, models:
         await models.load()
-        assert models.current is not None
-        service.go_live(app._backend(models, models.current, Glossaries()))
+        service.go_live(backend_of(models, Glossaries()))
         yield f"127.0.0.1:{listener.port}", recorded
 
 

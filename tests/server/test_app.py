@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hanjaserve.server import app
+from hanjaserve.server import app, front
 from hanjaserve.server.callers import Callers
 from hanjaserve.server.config import ServerConfig, add_arguments
 from hanjaserve.server.errors import ConfigError
@@ -103,5 +103,5 @@ async def test_drain_gives_up_after_the_grace_period(caplog: pytest.LogCaptureFi
 
     guard = Guard(callers=Callers(max_calls=1))
     async with Listener(config, HanjaService(config, gate), guard) as listener, gate.call(Context(), "Hang"):
-        await asyncio.wait_for(app._drain(config, gate, listener), 10)
+        await asyncio.wait_for(front.drain(config, gate, listener), 10)
     assert "calls did not finish within the grace period" in caplog.text

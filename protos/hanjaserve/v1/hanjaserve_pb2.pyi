@@ -528,7 +528,7 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServerInfoResponse(_message.Message):
-    __slots__ = ("version", "model", "model_revision", "scheme", "runner", "ladder", "limits", "styles", "ready")
+    __slots__ = ("version", "model", "model_revision", "scheme", "runner", "ladder", "limits", "styles", "ready", "frontends")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -538,6 +538,7 @@ class GetServerInfoResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     STYLES_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
+    FRONTENDS_FIELD_NUMBER: _ClassVar[int]
     version: str
     model: str
     model_revision: str
@@ -547,7 +548,8 @@ class GetServerInfoResponse(_message.Message):
     limits: Limits
     styles: _containers.RepeatedScalarFieldContainer[str]
     ready: bool
-    def __init__(self, version: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., scheme: _Optional[str] = ..., runner: _Optional[str] = ..., ladder: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., styles: _Optional[_Iterable[str]] = ..., ready: _Optional[bool] = ...) -> None: ...
+    frontends: int
+    def __init__(self, version: _Optional[str] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., scheme: _Optional[str] = ..., runner: _Optional[str] = ..., ladder: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., styles: _Optional[_Iterable[str]] = ..., ready: _Optional[bool] = ..., frontends: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_text_code_points", "max_batch_items", "max_message_bytes", "max_stream_in_flight", "max_inline_glossary_entries", "max_glossary_entries", "max_glossaries", "max_live_code_points")

@@ -6,8 +6,9 @@ Every field of `ServerConfig` is a flag (`max_batch_tokens` -> `--max-batch-toke
 
 import argparse
 import math
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ PREFIX = "HANJASERVE_"
 RUNNERS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime")
 SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 TRACES_FROM_ENV = "env"
+# Limits of the whole server. The queue is not among them: there is one, in the engine process.
+SHARED_COUNTS = ("max_connections", "max_concurrent_rpcs", "max_live_total_code_points")
+SHARED_RATES = ("caller_calls_per_s", "caller_bytes_per_s")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -36,6 +40,7 @@ class ServerConfig:
     port: int = _option(50051, "port to listen on; 0 picks a free one and prints it")
     bundle: str = _option("", "model bundle (a directory); empty for the one that comes along")
     runner: str = _option("auto", f"what computes: {', '.join(RUNNERS)}")
+    frontends: int = _option(0, "front-end processes that share the port; 0 to serve in one process")
     threads: int = _option(0, "CPU threads of the runner; 0 for one per core")
     max_batch_tokens: int = _option(0, "tokens in one batch, padding included; 0: 1024, on a GPU 8192")
     gpu_lanes: int = _option(2, "batches under way on a GPU at a time")
@@ -84,6 +89,7 @@ class ServerConfig:
 
     def __post_init__(self) -> None:
         self._within("port", 0, 65535)
+        self._within("frontends", 0, 64)
         self._within("threads", 0, 1024)
         self._within("max_batch_tokens", 0, 2**24)
         self._within("gpu_lanes", 1, 8)
@@ -116,6 +122,8 @@ class ServerConfig:
         self._within("caller_bytes_per_s", 0, 1e12)
         self._one_of("runner", RUNNERS)
         self._one_of("log_level", LOG_LEVELS)
+        if self.frontends and sys.platform != "linux":
+            raise ConfigError("frontends needs Linux, whose kernel shares a port out: leave it away")
         if not self.host:
             raise ConfigError("host is empty: use 127.0.0.1, or 0.0.0.0 for every interface")
         if self.traces not in ("", TRACES_FROM_ENV) and not self.traces.startswith(("http://", "https://")):
@@ -142,6 +150,12 @@ class ServerConfig:
     def max_calls_of_a_caller(self) -> int:
         """What `caller_share` comes to."""
         return max(1, round(self.caller_share * self.max_concurrent_rpcs))
+
+    def for_frontend(self, port: int) -> "ServerConfig":
+        """What one of the front-ends keeps to: the shared port, and its part of the limits of all."""
+        parts = {name: -(-getattr(self, name) // self.frontends) for name in SHARED_COUNTS}
+        rates = {name: getattr(self, name) / self.frontends for name in SHARED_RATES}
+        return replace(self, port=port, **parts, **rates)
 
     def _within(self, name: str, least: float, most: float) -> None:
         value = getattr(self, name)

@@ -18,11 +18,11 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hanjaserve.server.app import open_traces
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.config import ServerConfig, from_namespace
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.exposure import check_exposure
+from hanjaserve.server.front import opened_traces
 from hanjaserve.server.listener import check_bindable
 from hanjaserve.server.runners.ladder import open_runner
 from hanjaserve.server.tls import Certificates
@@ -155,7 +155,7 @@ def _metrics(config: ServerConfig) -> str:
 
 
 def _traces(config: ServerConfig) -> str:
-    with open_traces(config.traces):
+    with opened_traces(config):
         return f"can be sent to {config.traces}, if a collector is there"
 
 

@@ -118,7 +118,15 @@ class DeadlineExpired(HanjaserveError):
 
 
 class Draining(HanjaserveError):
-    """The server is stopping or not ready yet."""
+    """The server is stopping or not ready yet.
+
+    Attributes:
+        retry_after_s: seconds after which trying again makes sense; None if that is not known.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class RuntimeFault(HanjaserveError):

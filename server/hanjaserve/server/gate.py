@@ -58,6 +58,7 @@ class Gate:
         self.last_arrival = time.monotonic()
         self._limit = max_concurrent_rpcs
         self._refusal = "the server is still loading its model: retry in a moment"
+        self._retry_after_s: float | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing: set[Callable[[], None]] = set()
@@ -66,10 +67,15 @@ class Gate:
         """Admit calls from now on."""
         self.ready = True
 
+    def pause(self, reason: str, retry_after_s: float) -> None:
+        """Refuse new calls until `open`; those under way go on."""
+        self.ready = False
+        self._refusal, self._retry_after_s = reason, retry_after_s
+
     def close(self) -> None:
         """Refuse new calls from now on; those under way go on."""
         self.ready = False
-        self._refusal = "the server is shutting down: send the call to another one"
+        self._refusal, self._retry_after_s = "the server is shutting down: send the call to another one", None
 
     async def idle(self) -> None:
         """Wait until no call is under way."""
@@ -127,7 +133,7 @@ class Gate:
     def _enter(self) -> None:
         self.last_arrival = time.monotonic()
         if not self.ready:
-            raise Draining(self._refusal)
+            raise Draining(self._refusal, self._retry_after_s)
         if self.active >= self._limit:
             raise Overloaded(
                 f"{self.active} calls are under way, and the limit is {self._limit}: retry later, "

@@ -12,7 +12,15 @@ from typing import TextIO
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as {"time", "level", "logger", "message", ...its fields}."""
+    """Formats a record as {"time", "level", "logger", "message", ...its fields}.
+
+    Args:
+        process: Which of several processes it is, as a further field.
+    """
+
+    def __init__(self, process: str = "") -> None:
+        super().__init__()
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
@@ -22,16 +30,18 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._process:
+            line["process"] = self._process
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
+def configure(level: str, stream: TextIO | None = None, *, process: str = "") -> None:
     """Send what `hanjaserve` and its parts log to `stream`, standard error by default."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(process))
     logger = logging.getLogger("hanjaserve")
     logger.handlers = [handler]
     logger.setLevel(level.upper())

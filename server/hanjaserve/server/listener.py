@@ -7,7 +7,8 @@ while the server drains.
 import asyncio
 import errno
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -62,7 +63,8 @@ class Listener:
     async def __aenter__(self) -> "Listener":
         await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
         config = self._config
-        check_bindable(config.host, config.port)
+        if not config.frontends:  # else the supervisor has looked, and holds the port for all of them
+            check_bindable(config.host, config.port)
         host = f"[{config.host}]" if ":" in config.host else config.host
         address = f"{host}:{config.port}"
         try:
@@ -82,6 +84,10 @@ class Listener:
     async def set_serving(self) -> None:
         """Report SERVING from now on."""
         await self._set(health_pb2.HealthCheckResponse.SERVING)
+
+    async def pause(self) -> None:
+        """Report NOT_SERVING until `set_serving`."""
+        await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
 
     async def set_not_serving(self) -> None:
         """Report NOT_SERVING for the rest of the server's life."""
@@ -114,6 +120,27 @@ def check_bindable(host: str, port: int) -> None:
             raise ConfigError(_unusable(host, port, reason)) from None
 
 
+@contextmanager
+def reserved_port(host: str, port: int) -> Iterator[int]:
+    """Hold a port for front-ends that share it; yields which one it is, if `port` is 0.
+
+    Nothing listens on it by this. But no other server can take it, not even while no front-end is there.
+
+    Raises:
+        ConfigError: The address can't be listened on.
+    """
+    check_bindable(host, port)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    with socket.socket(family, kind, protocol) as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            holder.bind(address)
+        except OSError as error:
+            raise ConfigError(_unusable(host, port, str(error.strerror))) from None
+        yield holder.getsockname()[1]
+
+
 def _unusable(host: str, port: int, reason: str) -> str:
     return (
         f"cannot listen on port {port} of {host}: {reason}; stop what listens there or choose "
@@ -126,8 +153,8 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         "grpc.max_receive_message_length": config.max_message_bytes,
         # Responses are checked by the service, which can say what to do about it.
         "grpc.max_send_message_length": -1,
-        # Two servers on one port by mistake would share the calls in silence.
-        "grpc.so_reuseport": 0,
+        # Two servers on one port by mistake would share the calls in silence; front-ends are meant to.
+        "grpc.so_reuseport": int(config.frontends > 0),
         "grpc.max_concurrent_streams": config.max_concurrent_rpcs,
         # Calls that Python has not looked at yet. Beyond, gRPC cancels them at random, honest ones too.
         "grpc.server.max_pending_requests": MAX_PENDING,

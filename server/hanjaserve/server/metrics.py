@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import (
@@ -186,8 +186,15 @@ class _Handler(WSGIRequestHandler):
         """Say nothing: a scrape is no event."""
 
 
+class Exposable(Protocol):
+    """What answers on the metrics port."""
+
+    def application(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """A WSGI application."""
+
+
 @contextmanager
-def exposed(metrics: Metrics, host: str, port: int) -> Iterator[None]:
+def exposed(metrics: Exposable, host: str, port: int) -> Iterator[None]:
     """Answer `GET /metrics` and `GET /ready` while the block runs, in threads of its own.
 
     /ready is 200 or 503, for load balancers that can't ask grpc.health.v1.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -13,12 +14,15 @@ from hanjaserve.server.codec import make_codec
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.converter import Converter
 from hanjaserve.server.crew import Watch
+from hanjaserve.server.metrics import Facts
 from hanjaserve.server.observer import Observer
 from hanjaserve.server.options import Options
 from hanjaserve.server.pool import Pool
 from hanjaserve.server.readings import READINGS, ReadingTable
 from hanjaserve.server.runners.base import BucketedRunner, Runner
-from hanjaserve.server.runners.ladder import RUNGS, Rung
+from hanjaserve.server.runners.buckets import LENGTHS, MAX_BATCH_TOKENS, parse_lengths
+from hanjaserve.server.runners.gpu import GpuOptions
+from hanjaserve.server.runners.ladder import RUNGS, Rung, rungs_for
 from hanjaserve.server.runners.question import Question
 from hanjaserve.server.runners.succession import Succession
 from hanjaserve.server.words import Words
@@ -129,6 +133,19 @@ class Model:
         """What was skipped or has failed, each with its reason."""
         return self._succession.steps
 
+    def facts(self, *, ready: bool) -> Facts:
+        """What the metrics show; may be called from another thread."""
+        manifest, batcher = self.manifest, self.batcher
+        return Facts(
+            ready=ready,
+            queued_entries=len(batcher),
+            queued_tokens=batcher.queued_tokens,
+            running_tokens=batcher.running_tokens,
+            tokens_per_s=batcher.tokens_per_s or 0.0,
+            model=(manifest.name, manifest.revision, manifest.scheme, self.runner),
+            skipped=len(self.ladder),
+        )
+
     async def close(self) -> None:
         """Close the runners once they have done what they were given."""
         await self._stack.aclose()
@@ -138,6 +155,24 @@ class Model:
             return await asyncio.to_thread(self._succession.next)
         finally:
             asyncio.get_running_loop().call_soon(self._on_change)
+
+
+def configured_rungs(config: ServerConfig) -> tuple[Rung, ...]:
+    """Every runner that there is, as configured."""
+    gpu = GpuOptions(
+        max_batch_tokens=config.max_batch_tokens or MAX_BATCH_TOKENS,
+        lengths=parse_lengths(config.gpu_buckets) if config.gpu_buckets else LENGTHS,
+        lanes=config.gpu_lanes,
+        cache_root=Path(config.plan_cache) if config.plan_cache else None,
+    )
+    return rungs_for(gpu)
+
+
+def default_bundle() -> "os.PathLike[str]":
+    """The bundle that comes along."""
+    from hanjaserve.models import default_bundle_path
+
+    return default_bundle_path()
 
 
 def _batcher(config: ServerConfig, runner: Runner) -> Batcher:

@@ -10,16 +10,60 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
-from hanjaserve.server.converter import Conversion
+from hanjaserve.server.bundle import Manifest
+from hanjaserve.server.converter import Conversion, TextConverter
 from hanjaserve.server.entry import Priority
 from hanjaserve.server.errors import Draining, HanjaserveError
 from hanjaserve.server.metrics import Facts
-from hanjaserve.server.model import Model
 from hanjaserve.server.observer import Blind, Observer
 from hanjaserve.server.options import Options
+from hanjaserve.server.readings import ReadingTable
 
 logger = logging.getLogger(__name__)
+
+
+class Runs(Protocol):
+    """What a model runs on."""
+
+    @property
+    def dead(self) -> asyncio.Event:
+        """Set once it will run nothing any more."""
+
+    @property
+    def device_lost(self) -> bool:
+        """A GPU is of no use to this process any more."""
+
+
+class Served(Protocol):
+    """A model that can be in service: `model.Model`, or in a front-end process `remote.RemoteModel`."""
+
+    manifest: Manifest
+    readings: ReadingTable | None
+    users: int
+
+    @property
+    def converter(self) -> TextConverter:
+        """Converts with it."""
+
+    @property
+    def pool(self) -> Runs:
+        """What it runs on."""
+
+    @property
+    def runner(self) -> str:
+        """What computes at the moment."""
+
+    @property
+    def ladder(self) -> Sequence[str]:
+        """What was skipped or has failed, each with its reason."""
+
+    def facts(self, *, ready: bool) -> Facts:
+        """What the metrics show; may be called from another thread."""
+
+    async def close(self) -> None:
+        """Give everything back; nobody uses it."""
 
 
 class Models:
@@ -30,8 +74,8 @@ class Models:
         dead: Set once the model in service has no runner left.
     """
 
-    def __init__(self, open_model: Callable[[], Awaitable[Model]], observer: Observer | None = None) -> None:
-        self.current: Model | None = None
+    def __init__(self, open_model: Callable[[], Awaitable[Served]], observer: Observer | None = None) -> None:
+        self.current: Served | None = None
         self.dead = asyncio.Event()
         self._open = open_model
         self._observer = observer or Blind()
@@ -98,19 +142,7 @@ class Models:
 
     def facts(self, *, ready: bool) -> Facts:
         """What the metrics show; may be called from another thread."""
-        model = self.current
-        if model is None:
-            return Facts(ready=ready)
-        manifest, batcher = model.manifest, model.batcher
-        return Facts(
-            ready=ready,
-            queued_entries=len(batcher),
-            queued_tokens=batcher.queued_tokens,
-            running_tokens=batcher.running_tokens,
-            tokens_per_s=batcher.tokens_per_s or 0.0,
-            model=(manifest.name, manifest.revision, manifest.scheme, model.runner),
-            skipped=len(model.ladder),
-        )
+        return Facts(ready=ready) if self.current is None else self.current.facts(ready=ready)
 
     @property
     def device_lost(self) -> bool:
@@ -118,7 +150,7 @@ class Models:
         return self.current is not None and self.current.pool.device_lost
 
     @contextmanager
-    def _in_use(self) -> Iterator[Model]:
+    def _in_use(self) -> Iterator[Served]:
         model = self.current
         if model is None:
             raise Draining("the server is still loading its model: retry in a moment")
@@ -128,13 +160,13 @@ class Models:
         finally:
             model.users -= 1
 
-    async def _retire(self, model: Model) -> None:
+    async def _retire(self, model: Served) -> None:
         while model.users:  # noqa: ASYNC110 - happens once in days, and costs nothing
             await asyncio.sleep(0.1)
         await model.close()
         logger.info("retired", extra={"fields": {"revision": model.manifest.revision}})
 
-    async def _watch(self, model: Model) -> None:
+    async def _watch(self, model: Served) -> None:
         await model.pool.dead.wait()
         if model is self.current:
             self.dead.set()

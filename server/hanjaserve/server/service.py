@@ -29,16 +29,30 @@ INTERACTIVE_CODE_POINTS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
-    """What converts, and what GetServerInfo tells about it."""
+class Described:
+    """What is told about a model in service.
 
-    converter: TextConverter
+    Attributes:
+        model: Its name.
+        revision: The hash of its bundle.
+        scheme: Its label scheme.
+        runner: What computes.
+        ladder: What was skipped or has failed, each with its reason.
+    """
+
     model: str
     revision: str
     scheme: str
-    styles: tuple[str, ...]
     runner: str
     ladder: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend(Described):
+    """What converts."""
+
+    converter: TextConverter
+    styles: tuple[str, ...]
     glossaries: Glossaries = field(default_factory=Glossaries)
 
 
@@ -154,6 +168,7 @@ class HanjaService(GlossaryService, HanjaServiceServicer):
                 max_live_code_points=config.max_live_code_points,
             ),
             ready=self._gate.ready,
+            frontends=config.frontends,
         )
         if backend := self._backend:
             response.model = backend.model

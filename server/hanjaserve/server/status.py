@@ -4,7 +4,7 @@ A class takes the code of its nearest ancestor in the table. What is not one of 
 the server: INTERNAL with a constant message, since its own message may quote the user's text.
 
 Details follow https://google.aip.dev/193: BadRequest.field_violations for a bad request,
-RetryInfo for overload. They reach the caller inside an item, or in the trailing metadata of a
+RetryInfo for overload and restarts. They reach the caller inside an item, or in the trailing metadata of a
 failed call.
 """
 
@@ -100,7 +100,7 @@ def _details(error: HanjaserveError) -> list[AnyMessage]:
             field=field, description=str(error), reason=reason
         )
         return [_packed(error_details_pb2.BadRequest(field_violations=[violation]))]
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | Draining) and error.retry_after_s is not None:
         delay = Duration()
         delay.FromNanoseconds(int(1e9 * error.retry_after_s))
         return [_packed(error_details_pb2.RetryInfo(retry_delay=delay))]

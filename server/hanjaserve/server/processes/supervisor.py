@@ -1,0 +1,338 @@
+"""The process that a user starts with --frontends: spawns the others, joins them, and starts again what ends.
+
+    start    engine and front-ends at once; each front-end gets a link once the engine is ready
+    SIGHUP   another engine beside the old one; new links for all; the old one ends when the last link does
+    SIGTERM  the front-ends drain, then the engine ends, exit 0
+    a front-end ends  another one is started; the engine drops the dead one's link, and the jobs with it
+    the engine ends   its front-ends say UNAVAILABLE; another one is started, and they get new links
+
+It touches no text and no call, and holds no gRPC: there is little in it that could fail. If it does, or is
+killed, the others end.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hanjaserve.server.bundle import Bundle
+from hanjaserve.server.config import ServerConfig
+from hanjaserve.server.errors import HanjaserveError, RuntimeFault
+from hanjaserve.server.exposure import check_exposure
+from hanjaserve.server.front import opened_files
+from hanjaserve.server.listener import reserved_port
+from hanjaserve.server.metrics import exposed
+from hanjaserve.server.model import default_bundle
+from hanjaserve.server.processes.census import Census
+from hanjaserve.server.processes.child import Child
+from hanjaserve.server.processes.control import Message
+from hanjaserve.server.processes.engine import run_engine
+from hanjaserve.server.processes.frontend import run_frontend
+from hanjaserve.server.processes.link import make_link
+from hanjaserve.server.runners.ladder import Rung
+from hanjaserve.server.service import Described
+from hanjaserve.server.signals import on_hangup, stop_on_signals
+
+logger = logging.getLogger(__name__)
+
+Banner = Callable[[ServerConfig, Described, int], str]
+
+# A process that ends again and again is started more slowly; the first time at once.
+SOON_S, MAX_DELAY_S, REMEMBERED_S = 0.1, 5.0, 60.0
+# How long a process that was told to end may take beyond the grace period of its calls.
+SPARE_S = 10.0
+
+
+async def supervise(config: ServerConfig, rungs: tuple[Rung, ...], banner: Banner) -> int:
+    """Serve with several processes until a signal comes; returns the exit code.
+
+    Args:
+        config: How to serve.
+        rungs: The runners that there are, picklable; empty for those that are configured.
+        banner: Makes what is printed once all of them serve.
+
+    Raises:
+        HanjaserveError: It can't start.
+    """
+    check_exposure(config)
+    opened_files(config)
+    path = Path(config.bundle_path or default_bundle())
+    Bundle.open(path)
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        reserved = stack.enter_context(reserved_port(config.host, config.port))
+        supervisor = await stack.enter_async_context(_Supervisor(config, rungs, path, reserved))
+        if config.metrics_port:
+            page = supervisor.census.page
+            stack.enter_context(exposed(page, config.metrics_host, config.metrics_port))
+        stack.enter_context(on_hangup(supervisor.reload))
+        if described := await supervisor.started(stop):
+            print(banner(config, described, reserved), flush=True)
+        await stop.wait()
+        await supervisor.drain()
+    logger.info("stopped")
+    return 0
+
+
+class _Member:
+    """A process and what is known about it."""
+
+    child: Child
+
+    def __init__(self, heard: "Callable[[_Member, Message], None]") -> None:
+        self._heard = heard
+
+    def hear(self, child: Child, message: Message) -> None:
+        """Pass on what it says, with who said it."""
+        self._heard(self, message)
+
+
+class _Frontend(_Member):
+    serving = False
+
+
+class _Engine(_Member):
+    """An engine.
+
+    Attributes:
+        path: Where its bundle is.
+        ready: What it serves, once it does; or why it can't.
+        restart_s: How long that took.
+    """
+
+    def __init__(self, heard: Callable[[_Member, Message], None], path: Path) -> None:
+        super().__init__(heard)
+        self.path = path
+        self.ready: asyncio.Future[Described] = asyncio.get_running_loop().create_future()
+        self.started_at = time.monotonic()
+        self.restart_s = 0.0
+
+    async def answer(self) -> Described:
+        """Wait until it is ready.
+
+        Raises:
+            RuntimeFault: It can't serve, or has ended.
+        """
+        ended: asyncio.Future[Any] = asyncio.create_task(self.child.ended.wait())
+        await asyncio.wait([ended, self.ready], return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if not self.ready.done():
+            raise RuntimeFault(f"the engine process ended with code {self.child.code} while it was loading")
+        return self.ready.result()
+
+
+class Deaths:
+    """How often a process ended lately, and hence when to start the next one."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._times: deque[float] = deque()
+
+    def delay_s(self) -> float:
+        """Count one more; seconds until the next start."""
+        now = self._clock()
+        while self._times and now - self._times[0] > REMEMBERED_S:
+            self._times.popleft()
+        self._times.append(now)
+        before = len(self._times) - 1
+        return float(min(SOON_S * (2**before - 1), MAX_DELAY_S))
+
+
+class _Supervisor:
+    """Keeps the processes going while it is open; an async context manager, which leaves none behind."""
+
+    def __init__(self, config: ServerConfig, rungs: tuple[Rung, ...], path: Path, port: int) -> None:
+        self._config, self._rungs, self._path = config, rungs, path
+        self._frontend_config = config.for_frontend(port)
+        self._engine: _Engine | None = None
+        self._frontends: dict[int, _Frontend] = {}
+        self._children: set[Child] = set()
+        self._refusal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._serving = asyncio.Event()
+        self._described: Described | None = None
+        # One engine after the other, so that the one that was asked for last serves at last.
+        self._starting = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.census = Census(self._alive)
+
+    async def __aenter__(self) -> "_Supervisor":
+        numbers = range(1, self._config.frontends + 1)
+        work = [self._keep_engine(), *(self._keep_frontend(number) for number in numbers)]
+        self._tasks = [asyncio.create_task(one) for one in work]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._stop_keeping()
+        await _ended(self._alive(), 0.0)
+
+    async def started(self, stop: asyncio.Event) -> Described | None:
+        """Wait until all serve; returns what, or None if the server is to stop before.
+
+        Raises:
+            HanjaserveError: One of them can't serve.
+        """
+        waits: list[asyncio.Future[Any]] = [asyncio.create_task(e.wait()) for e in (self._serving, stop)]
+        await asyncio.wait([*waits, self._refusal], return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if self._refusal.done():
+            self._refusal.result()
+        return self._described if self._serving.is_set() else None
+
+    async def reload(self) -> None:
+        """Have another engine serve the bundle as it is now, if it is fit."""
+        async with self._starting:
+            engine = self._start_engine()
+            try:
+                described = await engine.answer()
+            except HanjaserveError as error:
+                logger.error("the old model goes on: %s", error)
+                self.census.reloaded(ok=False)
+                return
+            self._adopt(engine, described)
+        logger.info("reloaded", extra={"fields": {"revision": described.revision}})
+        self.census.reloaded(ok=True)
+
+    async def drain(self) -> None:
+        """Have the front-ends finish what they have, then end the engines."""
+        self._stop_keeping()
+        frontends = [frontend.child for frontend in self._frontends.values()]
+        for child in frontends:
+            child.tell({"do": "drain"})
+        await _ended(frontends, self._config.grace_s + SPARE_S)
+        for child in self._alive():
+            child.tell({"do": "end"})
+        await _ended(self._alive(), SPARE_S)
+
+    # ---- keeping
+
+    async def _keep_engine(self) -> None:
+        deaths = Deaths()
+        while True:
+            async with self._starting:
+                engine = self._start_engine()
+                try:
+                    self._adopt(engine, await engine.answer())
+                except HanjaserveError as error:
+                    logger.error("no engine: %s", error)
+                    self._refuse(error)
+            while (serving := self._engine) is not None:
+                await serving.child.ended.wait()
+                if self._engine is serving:  # else a reload has put another one into its place
+                    self._engine = None
+            self.census.ended("engine")
+            await asyncio.sleep(deaths.delay_s())
+
+    async def _keep_frontend(self, number: int) -> None:
+        deaths = Deaths()
+        while True:
+            frontend = self._start_frontend(number)
+            await frontend.child.ended.wait()
+            del self._frontends[number]
+            self._count_serving()
+            self.census.ended("frontend")
+            await asyncio.sleep(deaths.delay_s())
+
+    def _start_engine(self) -> _Engine:
+        # Where a link points to now: front-ends that start later must find the same bundle.
+        engine = _Engine(self._heard, self._path.resolve())
+        arguments = (self._config, self._rungs, engine.path, "engine")
+        engine.child = self._spawn(Child("engine", run_engine, arguments, engine.hear))
+        return engine
+
+    def _start_frontend(self, number: int) -> _Frontend:
+        name = f"frontend-{number}"
+        frontend = self._frontends[number] = _Frontend(self._heard)
+        arguments = (self._frontend_config, name)
+        frontend.child = self._spawn(Child(name, run_frontend, arguments, frontend.hear))
+        if self._engine is None:
+            frontend.child.tell({"do": "wait"})
+        else:
+            self._join(frontend, self._engine, self._engine.ready.result())
+        return frontend
+
+    def _adopt(self, engine: _Engine, described: Described) -> None:
+        """Have all front-ends use an engine; the one before ends when they have left it."""
+        before, self._engine = self._engine, engine
+        self._described = described
+        for frontend in self._frontends.values():
+            self._join(frontend, engine, described)
+        if before is not None:
+            before.child.tell({"do": "end"})
+
+    def _join(self, frontend: _Frontend, engine: _Engine, described: Described) -> None:
+        ends = make_link()
+        engine.child.tell({"do": "link"}, ends.engine)
+        told = {"do": "use", "path": str(engine.path), "restart_s": engine.restart_s, **asdict(described)}
+        frontend.child.tell(told, ends.frontend)
+
+    # ---- what they say
+
+    def _heard(self, member: _Member, message: Message) -> None:
+        match member, message["is"]:
+            case _, "counted":
+                self.census.hear(member.child, message)
+            case _Engine() as engine, "ready":
+                engine.restart_s = round(time.monotonic() - engine.started_at, 3)
+                engine.ready.set_result(_described(message))
+            case _Engine() as engine, "refused":
+                engine.ready.set_exception(RuntimeFault(message["message"]))
+            case _Engine() as engine, "changed" if engine is self._engine:
+                self._described = _described(message)
+                for frontend in self._frontends.values():
+                    frontend.child.tell({"do": "describe", **asdict(self._described)})
+            case _Frontend() as frontend, "serving":
+                frontend.serving = True
+                self._count_serving()
+            case _Frontend(), "refused":
+                self._refuse(RuntimeFault(message["message"]))
+
+    def _count_serving(self) -> None:
+        serving = sum(frontend.serving for frontend in self._frontends.values())
+        self.census.serving(serving)
+        if serving == self._config.frontends:
+            self._serving.set()
+
+    def _refuse(self, error: HanjaserveError) -> None:
+        """Don't start at all; later, when others serve, it is tried again."""
+        if not self._serving.is_set() and not self._refusal.done():
+            self._refusal.set_exception(error)
+
+    # ---- processes
+
+    def _spawn(self, child: Child) -> Child:
+        logger.info("process started", extra={"fields": {"name": child.name, "pid": child.pid}})
+        self._children.add(child)
+        return child
+
+    def _alive(self) -> list[Child]:
+        for child in [child for child in self._children if child.ended.is_set()]:
+            self._children.discard(child)
+        return list(self._children)
+
+    def _stop_keeping(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+async def _ended(children: list[Child], seconds: float) -> None:
+    """Wait until they have ended; those that take longer are killed."""
+    waits = [asyncio.create_task(child.ended.wait()) for child in children]
+    if not waits:
+        return
+    await asyncio.wait(waits, timeout=seconds)
+    for child in children:
+        if not child.ended.is_set():
+            logger.warning("process killed", extra={"fields": {"name": child.name}})
+            child.kill()
+    await asyncio.wait(waits)
+
+
+def _described(message: Message) -> Described:
+    told = message["described"]
+    return Described(**{**told, "ladder": tuple(told["ladder"])})
