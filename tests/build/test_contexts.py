@@ -6,7 +6,9 @@ from collections import Counter
 import pytest
 from syllable_model import WORDS, tiny_tables  # type: ignore[import-not-found]
 
-from hanjaserve.build.data.prepare import Mix, Vocabulary, _Analyst, _drawn
+from hanjaserve.build.data.analyst import Analyst
+from hanjaserve.build.data.prepare import Mix, _drawn
+from hanjaserve.build.data.vocabulary import Vocabulary
 
 
 def test_frequent_words_are_drawn_more_often_and_foreign_ones_too() -> None:
@@ -24,7 +26,7 @@ def test_frequent_words_are_drawn_more_often_and_foreign_ones_too() -> None:
 
 def test_only_what_is_a_noun_by_itself_counts_as_one() -> None:
     pytest.importorskip("kiwipiepy")
-    analyst = _Analyst(Vocabulary(tables=tiny_tables(), weights={"general": {}, "law": {}}))
+    analyst = Analyst(Vocabulary(tables=tiny_tables(), weights={"general": {}, "law": {}}))
     usage = {"수도": 0.5, "메뉴": 0.25, "먹다": 0.1, "수도가": 0.1, "책": 0.2, "ab": 0.3}
     assert analyst.nouns(usage) == {"수도": 0.5, "메뉴": 0.25}
 
@@ -32,7 +34,7 @@ def test_only_what_is_a_noun_by_itself_counts_as_one() -> None:
 def test_a_word_in_context_is_labelled_and_a_foreign_one_kept() -> None:
     pytest.importorskip("kiwipiepy")
     general = {word: dict.fromkeys(found, 1.0) for word, found in WORDS.items()}
-    analyst = _Analyst(Vocabulary(tables=tiny_tables(), weights={"general": general, "law": general}))
+    analyst = Analyst(Vocabulary(tables=tiny_tables(), weights={"general": general, "law": general}))
     for seed in range(20):
         found = analyst.in_context("메뉴", "수도", random.Random(seed))
         at = found.text.rindex("메뉴")

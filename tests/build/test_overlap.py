@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 import pytest
 from syllable_model import tiny_tables  # type: ignore[import-not-found]
 
-from hanjaserve.build.data import prepare
+from hanjaserve.build.data import analyst, prepare
+from hanjaserve.build.data.analyst import Analyst
 from hanjaserve.build.data.distant import Morpheme
-from hanjaserve.build.data.prepare import Mix, Vocabulary, evaluation_keys, key
+from hanjaserve.build.data.prepare import Mix, evaluation_keys, key
 from hanjaserve.build.data.sources import data_folder
+from hanjaserve.build.data.vocabulary import Vocabulary
 from hanjaserve.server.errors import BuildError
 
 
@@ -24,9 +26,8 @@ def every_training_text(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield from ((text, []) for text in texts)
 
     # Which texts are taken does not depend on their labels, and those take minutes.
-    monkeypatch.setattr(prepare._Analyst, "analysed", unanalysed)
-    monkeypatch.setattr(prepare, "LONGEST", 10**6)
-    monkeypatch.setattr(prepare, "AROUND_NOTE", 10**6)
+    monkeypatch.setattr(Analyst, "analysed", unanalysed)
+    monkeypatch.setattr(analyst, "AROUND_NOTE", 10**6)
     vocabulary = Vocabulary(tables=tiny_tables(), weights={"general": {}, "law": {}})
     mix = Mix(scripture_passes=1, fragments=0.0)
     return (sentence.text for sentence in prepare._sentences(vocabulary, mix, random.Random(1)))

@@ -17,8 +17,9 @@ from tqdm import tqdm
 from hanjaserve.build.checkpoint import load_checkpoint
 from hanjaserve.build.data.batches import collate, orders
 from hanjaserve.build.data.corpus import Corpus
-from hanjaserve.build.data.prepare import Mix, make_vocabulary, prepare
+from hanjaserve.build.data.prepare import Mix, prepare
 from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.vocabulary import make_vocabulary
 from hanjaserve.build.data.words import save_words
 from hanjaserve.build.loss import loss_of
 from hanjaserve.build.model import HanjaTokenClassifier
@@ -139,7 +140,7 @@ def _start_from(source: str, model: HanjaTokenClassifier, tables: Tables) -> Non
 
 DEFAULTS = TrainConfig()
 MIX = Mix()
-SIZES = ("annotated", "precedents", "statutes", "reviews", "words", "frequent", "foreign")
+SIZES = ("annotated", "precedents", "statutes", "reviews", "words", "frequent", "foreign", "compounds")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,10 @@ from hanjaserve.build.data.distant import Labels
 from hanjaserve.build.data.spellings import LONGEST_WORD
 from hanjaserve.build.data.tables import Tables
 
+MODERN, SCRIPTURE, STATUTE = 1, 2, 3
+"""Styles: the token with which a sentence begins."""
+LONGEST = 128
+"""Characters that are kept of a sentence."""
 MOST_SPELLINGS = 6
 IMPOSSIBLE = np.float32(-1e9)
 
@@ -75,7 +79,7 @@ def join(
     sentences: Iterable[Sentence],
     tables: Tables,
     weights: Mapping[str, Mapping[str, Mapping[str, float]]],
-    longest: int = 128,
+    longest: int = LONGEST,
 ) -> Corpus:
     """Joins sentences; longer ones are cut at `longest` characters.
 

@@ -7,7 +7,8 @@ converted as a whole to one of its spellings (the loss sums over them). Rules, i
 - `X하` verbs with a one-syllable Sino-Korean stem (대하다, 위하다), pronouns, one-syllable affixes,
   counters and determiners: from tables, else not known;
 - nouns, roots and adverbs of 2+ syllables: the spellings of their dictionary entry;
-- longer ones without an entry: a compound of entries and affixes (차별+점), else KEEP (loan words, names).
+- longer ones without an entry: a compound of entries and affixes (차별+점), else KEEP (loan words, names);
+- an ambiguous word beside a noun with which it makes a compound (교통, 사고) is spelt as in the compound.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hanjaserve.build.data.compounds import Senses
 from hanjaserve.build.data.korean import (
     AFFIXES,
     HA_STEMS,
@@ -28,6 +30,7 @@ from hanjaserve.build.data.korean import (
 from hanjaserve.build.data.tables import Tables
 
 KEEP = np.uint64(1)
+SENSIBLE = frozenset({"NNG", "NNP", "XR"})
 NOUNS = frozenset({"NNG", "NNP", "XR", "MAG", "NNB", "MAJ"})
 KEPT = frozenset(
     "JKS JKC JKG JKO JKB JKV JKQ JX JC EP EF EC ETN ETM VV VA VX VCP VCN IC XSV XSA XSM NP MM".split()
@@ -35,6 +38,8 @@ KEPT = frozenset(
 ADVERBS = frozenset({"MAG", "MAJ"})
 ADVERB_ENDINGS = ("히", "로", "이")
 MAX_PIECES = 3
+BESIDE = 2
+"""Nouns to either side that may tell the sense of a word."""
 
 Morpheme = tuple[str, str, int, int]
 """Form, tag (Sejong corpus), start, length; offsets in code points."""
@@ -59,11 +64,15 @@ class Labeller:
     Args:
         tables: slots of every syllable.
         entries: spellings of the words of the dictionary, such as Tables can spell.
+        senses: what compounds tell about them.
     """
 
-    def __init__(self, tables: Tables, entries: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, tables: Tables, entries: Mapping[str, Sequence[str]], senses: Senses | None = None
+    ) -> None:
         self._bit = tables.bit
         self._entries = entries
+        self._senses = senses or Senses([])
 
     def label(self, text: str, morphemes: Sequence[Morpheme]) -> Labels:
         """Labels of a text that was analysed."""
@@ -80,14 +89,38 @@ class Labeller:
                     labels.masks[start : start + length] |= KEEP
             elif not self._from_tables(labels, start, surface, tag) and tag in NOUNS:
                 self._noun(labels, start, surface, tag)
+        if labels.words:
+            nouns = [(at, form) for form, tag, at, _ in morphemes if tag in SENSIBLE and len(form) > 1]
+            self._tell_senses(labels, nouns)
         return labels
+
+    def exactly(self, labels: Labels, start: int, word: str, spelling: str) -> None:
+        """Label a word with its one spelling."""
+        for at, (syllable, hanja) in enumerate(zip(word, spelling, strict=True), start):
+            labels.masks[at] = self._bit(syllable, hanja)
+
+    def _tell_senses(self, labels: Labels, nouns: Sequence[tuple[int, str]]) -> None:
+        """Spell ambiguous words as the nouns beside them say."""
+        place = {start: n for n, (start, _) in enumerate(nouns)}
+        left = []
+        for start, word in labels.words:
+            spelling = None
+            if start in place:
+                n = place[start]
+                beside = (*nouns[max(0, n - BESIDE) : n], *nouns[n + 1 : n + 1 + BESIDE])
+                spelling = self._senses.of(word, [noun for _, noun in beside])
+            if spelling is not None and spelling in self._entries[word]:
+                self.exactly(labels, start, word, spelling)
+            else:
+                left.append((start, word))
+        labels.words = left
 
     def _from_tables(self, labels: Labels, start: int, word: str, tag: str) -> bool:
         """Label what the hand-made tables or the tag alone decide; False if they don't."""
         if word in NATIVE or word in LOANS or (tag in ADVERBS and word in NATIVE_ADVERBS):
             labels.masks[start : start + len(word)] = KEEP
         elif tag == "NP" and word in SINO_PRONOUNS:
-            self._exactly(labels, start, word, SINO_PRONOUNS[word])
+            self.exactly(labels, start, word, SINO_PRONOUNS[word])
         elif len(word) == 1 and (word, tag) in AFFIXES:
             self._one_of(labels, start, word, AFFIXES[word, tag])
         elif tag in KEPT and (tag != "MM" or len(word) > 1):
@@ -153,11 +186,7 @@ class Labeller:
         if len(spellings) > 1:
             labels.words.append((start, word))
         else:
-            self._exactly(labels, start, word, spellings[0])
-
-    def _exactly(self, labels: Labels, start: int, word: str, spelling: str) -> None:
-        for at, (syllable, hanja) in enumerate(zip(word, spelling, strict=True), start):
-            labels.masks[at] = self._bit(syllable, hanja)
+            self.exactly(labels, start, word, spellings[0])
 
     def _one_of(self, labels: Labels, at: int, syllable: str, options: str) -> None:
         """One syllable becomes one of the Hanja; "" keeps it."""

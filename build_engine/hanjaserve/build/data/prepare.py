@@ -5,38 +5,24 @@ statutes, mixed       Hanja gives the reading; what is left in Hangul is not kno
 statutes, annotated   distant labels, and the Hanja that the text itself gives in parentheses
 plain text            distant labels, a part of it cut to fragments as short as a button's text
 words                 of the dictionary, and those that no dictionary of Hanja has, in artificial contexts
+compounds             of the dictionary, apart and in artificial contexts: their parts' senses are known
 """
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from hanjaserve.build.data import sources
-from hanjaserve.build.data.corpus import Corpus, Sentence, join
-from hanjaserve.build.data.distant import Labeller, Labels, Morpheme, full_labels
-from hanjaserve.build.data.spellings import LONGEST_WORD, Weights, adapted, dictionary, modern, usage
-from hanjaserve.build.data.tables import Tables, build_tables
+from hanjaserve.build.data.analyst import Analyst
+from hanjaserve.build.data.corpus import LONGEST, MODERN, SCRIPTURE, STATUTE, Corpus, Sentence, join
+from hanjaserve.build.data.distant import Labels, full_labels
+from hanjaserve.build.data.spellings import usage
+from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.vocabulary import GENERAL, LAW, Vocabulary, mixed_statutes
 from hanjaserve.server.readings import is_syllable
-
-MODERN, SCRIPTURE, STATUTE = 1, 2, 3
-GENERAL, LAW = "general", "law"
-LEADS = ("", "", "", "", "", "", "그 ", "이 ", "새 ", "모든 ", "다른 ", "우리 ", "어떤 ")
-LINKS = ("의 ", "의 ", "의 ", " ", " ", "에서 ", "에 ", ", ")
-"""Between two nouns; those that follow a vowel and a consonant alike."""
-_TAILS = ("", "", "", "의", "에", "도", "만", "에서", "하다", "하는", "되었다", "합니다", "에 있다")
-TAILS = {
-    False: (*_TAILS, "는", "는", "가", "가", "를", "를", "와", "로", "였다", "는 없다"),
-    True: (*_TAILS, "은", "은", "이", "이", "을", "을", "과", "으로", "이었다", "은 없다"),
-}
-"""After a noun, by whether it ends in a consonant."""
-LONGEST = 128
-AROUND_NOTE = 64
-"""Characters that are kept of a longer annotated sentence."""
-ONLY_NOUN = ({"NNG"}, {"NNP"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +34,7 @@ class Mix:
         words: of the dictionary, each once, in an artificial context.
         frequent: the same, drawn by how frequent they are in Korean text.
         foreign: nouns that no dictionary of Hanja has, native or loan words, drawn in the same way.
+        compounds: drawn from those of the dictionary, each with its parts apart or together.
         fragments: share of the plain sentences of which only a few words are taken.
     """
 
@@ -59,21 +46,8 @@ class Mix:
     words: int = 130_000
     frequent: int = 150_000
     foreign: int = 60_000
+    compounds: int = 200_000
     fragments: float = 0.35
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
-    """What text is turned into numbers with.
-
-    Attributes:
-        tables: of the model.
-        weights: domain -> words that distant labels know -> spellings that `tables` can spell, best
-            first. Every domain knows the same words.
-    """
-
-    tables: Tables
-    weights: dict[str, dict[str, Weights]]
 
 
 def evaluation_keys() -> set[str]:
@@ -90,35 +64,6 @@ def key(text: str) -> str:
     return "".join(text.split())
 
 
-def make_vocabulary() -> Vocabulary:
-    """Tables and dictionary; takes half a minute."""
-    counted: Counter[tuple[str, str]] = Counter()
-    characters: Counter[str] = Counter()
-    for hangul, mixed in sources.bible("train"):
-        characters.update(hangul)
-        counted.update((h, m) for h, m in zip(hangul, mixed, strict=True) if h != m)
-    for text, notes in sources.annotated("statutes_annotated.txt"):
-        characters.update(text)
-        for start, hanja in notes:
-            counted.update(zip(text[start : start + len(hanja)], hanja, strict=True))
-    for name in ("reviews_plain.txt", "precedents_plain.txt"):
-        for line in islice(sources.lines(name), 60_000):
-            characters.update(line)
-    shipped, found = dictionary()
-    plausible = [(word, hanja) for word, spellings in found.items() for hanja in spellings]
-    tables = build_tables(shipped, plausible, counted, characters)
-    spellable = {word: _spellable(tables, word, spellings) for word, spellings in found.items()}
-    general = {word: spellings for word, spellings in spellable.items() if spellings}
-    law = general | adapted(general, _mixed_statutes())
-    return Vocabulary(tables=tables, weights={GENERAL: general, LAW: law})
-
-
-def _spellable(tables: Tables, word: str, spellings: Weights) -> Weights:
-    if not 2 <= len(word) <= LONGEST_WORD:
-        return {}
-    return {hanja: weight for hanja, weight in spellings.items() if tables.can_spell(word, hanja)}
-
-
 def prepare(vocabulary: Vocabulary, mix: Mix, seed: int = 42) -> Corpus:
     """Reads, analyses and labels everything; takes some minutes."""
     sentences = list(_sentences(vocabulary, mix, random.Random(seed)))
@@ -129,13 +74,13 @@ def prepare(vocabulary: Vocabulary, mix: Mix, seed: int = 42) -> Corpus:
 def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Iterator[Sentence]:
     tables = vocabulary.tables
     banned = evaluation_keys()
-    analyst = _Analyst(vocabulary)
+    analyst = Analyst(vocabulary)
     for hangul, mixed in sources.bible("train"):
         if key(hangul) not in banned:
             labels = full_labels(hangul, mixed, tables)
             verse = Sentence(style=SCRIPTURE, domain=GENERAL, text=hangul, labels=labels)
             yield from [verse] * mix.scripture_passes
-    for hangul, mixed in _mixed_statutes():
+    for hangul, mixed in mixed_statutes():
         if key(hangul) not in banned:
             labels = _given(hangul, mixed, tables)
             yield Sentence(style=MODERN, domain=LAW, text=hangul, labels=labels)
@@ -153,6 +98,16 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
         yield from analyst.plain(islice(wanted, count), domain, mix.fragments, chance)
     words = _drawn(sorted(vocabulary.weights[GENERAL]), analyst.nouns(usage()), mix, chance)
     yield from (analyst.in_context(word, chance.choice(words), chance) for word in words)
+    if vocabulary.compounds:
+        drawn = chance.choices(vocabulary.compounds, _ambiguity(vocabulary), k=mix.compounds)
+        yield from (analyst.compound(compound, chance) for compound in drawn)
+
+
+def _ambiguity(vocabulary: Vocabulary) -> list[float]:
+    """How often to draw each compound: once, and more for each ambiguous part."""
+    general = vocabulary.weights[GENERAL]
+    ambiguous = {word for word, spellings in general.items() if len(spellings) > 1}
+    return [1.0 + 3.0 * sum(word in ambiguous for word, _ in found) for found in vocabulary.compounds]
 
 
 def _drawn(words: list[str], nouns: dict[str, float], mix: Mix, chance: random.Random) -> list[str]:
@@ -169,119 +124,6 @@ def _drawn(words: list[str], nouns: dict[str, float], mix: Mix, chance: random.R
         if kind:
             drawn += chance.choices(kind, [nouns[noun] ** 0.5 for noun in kind], k=count)
     return drawn
-
-
-def _has_final(word: str) -> bool:
-    """Whether a word ends in a consonant (Unicode 3.12: a syllable is 가 + 28 * n + final)."""
-    return is_syllable(word[-1]) and (ord(word[-1]) - ord("가")) % 28 > 0
-
-
-class _Analyst:
-    """Analyses and labels plain text."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        from kiwipiepy import Kiwi
-
-        self._kiwi = Kiwi(num_workers=1)
-        self._tables = vocabulary.tables
-        self._labellers = {
-            domain: Labeller(vocabulary.tables, {word: list(found) for word, found in weights.items()})
-            for domain, weights in vocabulary.weights.items()
-        }
-
-    def analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[Morpheme]]]:
-        """Texts with their morphemes."""
-        kept = list(texts)
-        for text, tokens in zip(kept, self._kiwi.tokenize(iter(kept)), strict=True):
-            yield text, [(t.form, t.tag, t.start, t.len) for t in tokens]
-
-    def nouns(self, usage: dict[str, float]) -> dict[str, float]:
-        """Those words of two or more syllables that are nouns by themselves, and their frequencies."""
-        long = [word for word in sorted(usage) if len(word) > 1 and all(map(is_syllable, word))]
-        return {
-            word: usage[word]
-            for word, morphemes in self.analysed(long)
-            if {tag for _, tag, _, _ in morphemes} in ONLY_NOUN and len(morphemes) == 1
-        }
-
-    def in_context(self, word: str, other: str, chance: random.Random) -> Sentence:
-        """A word of the dictionary in an artificial context: by itself, or as a noun among others.
-
-        That a word follows 의 and precedes 는 tells 수도 (首都) from 할 수도 있다; real text has too few.
-        """
-        parts = [(chance.choice(LEADS), "MM")]
-        if chance.random() < 0.5:
-            parts += [(other, "NNG"), (chance.choice(LINKS), "JKG")]
-        parts += [(word, "NNG"), (chance.choice(TAILS[_has_final(word)]), "JX")]
-        text, morphemes = "", []
-        for form, tag in parts:
-            if form:
-                morphemes.append((form, tag, len(text), len(form)))
-            text += form
-        labels = self._labellers[GENERAL].label(text, morphemes)
-        return Sentence(style=MODERN, domain=GENERAL, text=text, labels=labels)
-
-    def plain(
-        self, texts: Iterable[str], domain: str, fragments: float, chance: random.Random
-    ) -> Iterator[Sentence]:
-        """Sentences with distant labels."""
-        for text, morphemes in self.analysed(texts):
-            labels = self._labellers[domain].label(text, morphemes)
-            start, stop = 0, len(text)
-            if chance.random() < fragments:
-                start, stop = _fragment(text, morphemes, chance)
-            yield _cut(text, domain, labels, start, stop)
-
-    def annotated(
-        self, pairs: list[tuple[str, list[tuple[int, str]]]], chance: random.Random
-    ) -> Iterator[Sentence]:
-        """Sentences with distant labels and the Hanja that the text itself gives."""
-        analysed = self.analysed(text for text, _ in pairs)
-        for (text, morphemes), (_, notes) in zip(analysed, pairs, strict=True):
-            labels = self._labellers[LAW].label(text, morphemes)
-            for start, hanja in notes:
-                _annotate(labels, text, start, hanja, self._tables)
-            at = chance.choice(notes)[0]
-            whole = len(text) <= AROUND_NOTE
-            start = 0 if whole else text.rfind(" ", 0, max(1, at - AROUND_NOTE // 2)) + 1
-            yield _cut(text, LAW, labels, start, start + AROUND_NOTE)
-
-
-def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables) -> None:
-    stop = start + len(hanja)
-    # A word that the note covers in part is not known any more.
-    labels.words = [(at, word) for at, word in labels.words if at + len(word) <= start or at >= stop]
-    labels.masks[start:stop] = full_labels(text[start:stop], modern(hanja), tables).masks
-
-
-def _cut(text: str, domain: str, labels: Labels, start: int, stop: int) -> Sentence:
-    words = [(at - start, word) for at, word in labels.words if start <= at and at + len(word) <= stop]
-    part = Labels(masks=labels.masks[start:stop], words=words)
-    return Sentence(style=MODERN, domain=domain, text=text[start:stop], labels=part)
-
-
-def _fragment(text: str, morphemes: list[Morpheme], chance: random.Random) -> tuple[int, int]:
-    """One to four words of a sentence, often without the particle or ending at their end."""
-    starts = [0, *(at + 1 for at, char in enumerate(text) if char == " " and at + 1 < len(text))]
-    first = chance.randrange(len(starts))
-    last = min(len(starts), first + chance.randint(1, 4))
-    start, stop = starts[first], starts[last] if last < len(starts) else len(text)
-    inside = [(tag, at + size) for _, tag, at, size in morphemes if start <= at < stop]
-    nouns = [end for tag, end in inside if tag in ("NNG", "NNP", "XSN")]
-    if nouns and chance.random() < 0.6:
-        stop = nouns[-1]
-    return start, max(start + 1, stop)
-
-
-def _mixed_statutes() -> Iterator[tuple[str, str]]:
-    """(hangul, mixed) of the statutes in mixed script, read by the initial-sound rule."""
-    import hanja
-
-    for name in ("statute_titles_mixed.txt", "statute_clauses_mixed.txt"):
-        for line in sources.lines(name):
-            hangul = hanja.translate(line, "substitution")
-            if len(hangul) == len(line):
-                yield hangul, modern(line)
 
 
 def _given(hangul: str, mixed: str, tables: Tables) -> Labels:

@@ -1,0 +1,148 @@
+"""Turns text and words into labelled sentences, with the morphological analyser Kiwi."""
+
+import random
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from hanjaserve.build.data.compounds import Compound, Senses
+from hanjaserve.build.data.corpus import MODERN, Sentence
+from hanjaserve.build.data.distant import KEEP, Labeller, Labels, Morpheme, full_labels
+from hanjaserve.build.data.spellings import modern
+from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.vocabulary import GENERAL, LAW, Vocabulary
+from hanjaserve.server.readings import is_syllable
+
+LEADS = ("", "", "", "", "", "", "그 ", "이 ", "새 ", "모든 ", "다른 ", "우리 ", "어떤 ")
+LINKS = ("의 ", "의 ", "의 ", " ", " ", "에서 ", "에 ", ", ")
+"""Between two nouns; those that follow a vowel and a consonant alike."""
+PART_LINKS = ("", " ", " ", " ", "의 ", "의 ", ", ", "에서 ", "도 ")
+"""Between the parts of a compound."""
+_TAILS = ("", "", "", "의", "에", "도", "만", "에서", "하다", "하는", "되었다", "합니다", "에 있다")
+TAILS = {
+    False: (*_TAILS, "는", "는", "가", "가", "를", "를", "와", "로", "였다", "는 없다"),
+    True: (*_TAILS, "은", "은", "이", "이", "을", "을", "과", "으로", "이었다", "은 없다"),
+}
+"""After a noun, by whether it ends in a consonant."""
+AROUND_NOTE = 64
+"""Characters that are kept of a longer annotated sentence."""
+ONLY_NOUN = ({"NNG"}, {"NNP"})
+
+
+def _has_final(word: str) -> bool:
+    """Whether a word ends in a consonant (Unicode 3.12: a syllable is 가 + 28 * n + final)."""
+    return is_syllable(word[-1]) and (ord(word[-1]) - ord("가")) % 28 > 0
+
+
+class Analyst:
+    """Analyses and labels plain text."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        from kiwipiepy import Kiwi
+
+        self._kiwi = Kiwi(num_workers=1)
+        self._tables = vocabulary.tables
+        senses = Senses(vocabulary.compounds)
+        self._labellers = {
+            domain: Labeller(self._tables, {word: list(found) for word, found in weights.items()}, senses)
+            for domain, weights in vocabulary.weights.items()
+        }
+
+    def analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[Morpheme]]]:
+        """Texts with their morphemes."""
+        kept = list(texts)
+        for text, tokens in zip(kept, self._kiwi.tokenize(iter(kept)), strict=True):
+            yield text, [(t.form, t.tag, t.start, t.len) for t in tokens]
+
+    def nouns(self, usage: dict[str, float]) -> dict[str, float]:
+        """Those words of two or more syllables that are nouns by themselves, and their frequencies."""
+        long = [word for word in sorted(usage) if len(word) > 1 and all(map(is_syllable, word))]
+        return {
+            word: usage[word]
+            for word, morphemes in self.analysed(long)
+            if {tag for _, tag, _, _ in morphemes} in ONLY_NOUN and len(morphemes) == 1
+        }
+
+    def in_context(self, word: str, other: str, chance: random.Random) -> Sentence:
+        """A word of the dictionary in an artificial context: by itself, or as a noun among others.
+
+        That a word follows 의 and precedes 는 tells 수도 (首都) from 할 수도 있다; real text has too few.
+        """
+        parts = [(chance.choice(LEADS), "MM")]
+        if chance.random() < 0.5:
+            parts += [(other, "NNG"), (chance.choice(LINKS), "JKG")]
+        parts += [(word, "NNG"), (chance.choice(TAILS[_has_final(word)]), "JX")]
+        text, morphemes = "", []
+        for form, tag in parts:
+            if form:
+                morphemes.append((form, tag, len(text), len(form)))
+            text += form
+        labels = self._labellers[GENERAL].label(text, morphemes)
+        return Sentence(style=MODERN, domain=GENERAL, text=text, labels=labels)
+
+    def compound(self, parts: Compound, chance: random.Random) -> Sentence:
+        """A compound in an artificial context, its parts together or apart."""
+        labeller = self._labellers[GENERAL]
+        link = chance.choice(PART_LINKS)
+        text, places = chance.choice(LEADS), []
+        for number, (word, spelling) in enumerate(parts):
+            text += link if number else ""
+            places.append((len(text), word, spelling))
+            text += word
+        text += chance.choice(TAILS[_has_final(text)])
+        # What is not a part is a particle, an ending or a native word.
+        labels = Labels(masks=np.full(len(text), KEEP, np.uint64))
+        for start, word, spelling in places:
+            labeller.exactly(labels, start, word, spelling)
+        return Sentence(style=MODERN, domain=GENERAL, text=text, labels=labels)
+
+    def plain(
+        self, texts: Iterable[str], domain: str, fragments: float, chance: random.Random
+    ) -> Iterator[Sentence]:
+        """Sentences with distant labels."""
+        for text, morphemes in self.analysed(texts):
+            labels = self._labellers[domain].label(text, morphemes)
+            start, stop = 0, len(text)
+            if chance.random() < fragments:
+                start, stop = _fragment(text, morphemes, chance)
+            yield _cut(text, domain, labels, start, stop)
+
+    def annotated(
+        self, pairs: list[tuple[str, list[tuple[int, str]]]], chance: random.Random
+    ) -> Iterator[Sentence]:
+        """Sentences with distant labels and the Hanja that the text itself gives."""
+        analysed = self.analysed(text for text, _ in pairs)
+        for (text, morphemes), (_, notes) in zip(analysed, pairs, strict=True):
+            labels = self._labellers[LAW].label(text, morphemes)
+            for start, hanja in notes:
+                _annotate(labels, text, start, hanja, self._tables)
+            at = chance.choice(notes)[0]
+            whole = len(text) <= AROUND_NOTE
+            start = 0 if whole else text.rfind(" ", 0, max(1, at - AROUND_NOTE // 2)) + 1
+            yield _cut(text, LAW, labels, start, start + AROUND_NOTE)
+
+
+def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables) -> None:
+    stop = start + len(hanja)
+    # A word that the note covers in part is not known any more.
+    labels.words = [(at, word) for at, word in labels.words if at + len(word) <= start or at >= stop]
+    labels.masks[start:stop] = full_labels(text[start:stop], modern(hanja), tables).masks
+
+
+def _cut(text: str, domain: str, labels: Labels, start: int, stop: int) -> Sentence:
+    words = [(at - start, word) for at, word in labels.words if start <= at and at + len(word) <= stop]
+    part = Labels(masks=labels.masks[start:stop], words=words)
+    return Sentence(style=MODERN, domain=domain, text=text[start:stop], labels=part)
+
+
+def _fragment(text: str, morphemes: list[Morpheme], chance: random.Random) -> tuple[int, int]:
+    """One to four words of a sentence, often without the particle or ending at their end."""
+    starts = [0, *(at + 1 for at, char in enumerate(text) if char == " " and at + 1 < len(text))]
+    first = chance.randrange(len(starts))
+    last = min(len(starts), first + chance.randint(1, 4))
+    start, stop = starts[first], starts[last] if last < len(starts) else len(text)
+    inside = [(tag, at + size) for _, tag, at, size in morphemes if start <= at < stop]
+    nouns = [end for tag, end in inside if tag in ("NNG", "NNP", "XSN")]
+    if nouns and chance.random() < 0.6:
+        stop = nouns[-1]
+    return start, max(start + 1, stop)
