@@ -78,6 +78,7 @@ class ServerProcess:
             self.banner.append(line.rstrip("\n"))
             if found := re.match(r"\s*serving (\S+)", line):
                 self.address = found[1]
+            elif line.strip().startswith("try"):  # the last line of the banner
                 self._serving.set()
         self._serving.set()  # it will not come any more
 

@@ -31,7 +31,9 @@ def _tables() -> tuple[list[str], np.ndarray, np.ndarray]:
         plain[ord(syllable)] = [(labels.index(hanja) << 16) | 60000, 5535, 0, 0]
     sang = plain.copy()
     for syllable, hanja in AFTER_SANG.items():
-        sang[ord(syllable)] = [(labels.index(hanja) << 16) | 50000, 15535, 0, 0]
+        # The other spelling is the second choice, so that there are alternatives.
+        other = labels.index(pairs[syllable])
+        sang[ord(syllable)] = [(labels.index(hanja) << 16) | 50000, (other << 16) | 10000, 5535, 0]
     return labels, plain, sang
 
 

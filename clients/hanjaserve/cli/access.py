@@ -11,6 +11,7 @@ import grpc
 
 from hanjaserve.cli.errors import USAGE, CliError
 from hanjaserve.client import DEFAULT_TARGET, SyncClient, tls
+from hanjaserve.client.access import Access
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,19 +32,27 @@ def add_access_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def open_client(arguments: argparse.Namespace) -> SyncClient:
-    """A client as the arguments describe it; needs `--target` among them.
+def access_of(arguments: argparse.Namespace) -> Access:
+    """How the arguments say that the server is reached; needs `--target` among them.
 
     Raises:
         CliError: A file can't be read, or the options contradict each other.
     """
     target = arguments.target or os.environ.get("HANJASERVE_TARGET") or DEFAULT_TARGET
     try:
-        return SyncClient(target, credentials=_credentials(arguments), token=_token(arguments))
+        access = Access(target=target, credentials=_credentials(arguments), token=_token(arguments))
+        _ = access.metadata  # checks the token
     except ValueError as error:
         raise CliError(str(error), USAGE) from error
     except OSError as error:
         raise CliError(f"cannot read {error.filename}: {error.strerror}", USAGE) from error
+    return access
+
+
+def open_client(arguments: argparse.Namespace) -> SyncClient:
+    """A client as the arguments describe it; see `access_of`."""
+    access = access_of(arguments)
+    return SyncClient(access.target, credentials=access.credentials, token=access.token)
 
 
 def _credentials(arguments: argparse.Namespace) -> grpc.ChannelCredentials | None:

@@ -33,6 +33,7 @@ def commands() -> dict[str, Command]:
     return {
         "convert": Command(help="convert texts, standard input or a file", module="hanjaserve.cli.convert"),
         "live": Command(help="type in a terminal, and see it converted", module="hanjaserve.cli.live"),
+        "web": Command(help="type in a browser, and see it converted", module="hanjaserve.cli.web"),
         "serve": Command(
             help="run the server",
             module="hanjaserve.server.config",

@@ -6,6 +6,7 @@ Both clients share this; nothing here opens a connection.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,26 @@ import grpc
 Metadata = Sequence[tuple[str, str | bytes]]
 
 _LOOPBACK = ("127.", "localhost:", "[::1]", "unix:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to reach a server, and as whom.
+
+    Attributes:
+        target: HOST:PORT, or any gRPC target.
+        credentials: For TLS; None connects in plain text.
+        token: By which the server knows the caller.
+    """
+
+    target: str
+    credentials: grpc.ChannelCredentials | None = None
+    token: str | None = None
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata of every call; see `with_token`."""
+        return with_token((), self.token, target=self.target, credentials=self.credentials)
 
 
 def is_loopback(target: str) -> bool:

@@ -1,0 +1,85 @@
+/** How to convert: the options of every call, and the messages for them. */
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  CharacterSet,
+  type ConvertOptionsSchema,
+  Rendering as Wire,
+} from "./gen/hanjaserve/v1/hanjaserve_pb.js";
+
+/**
+ * How a converted word is written: 首都, 수도(首都), 首都(수도), HTML with ruby (the rest of the text is
+ * escaped), or 수도 even where 首都 stands in the text.
+ */
+export type Rendering = "hanja" | "hangul-hanja" | "hanja-hangul" | "ruby" | "hangul";
+
+/** A word that the caller decides. */
+export interface GlossaryEntry {
+  /** As it stands in texts: 김영희. */
+  readonly hangul: string;
+  /** How it is written: 金英姬. Absent to leave the word in Hangul. */
+  readonly hanja?: string;
+  /** Allow Hanja that are not known to be read like their syllable. */
+  readonly allowAnyReading?: boolean;
+}
+
+/** How to convert. Every field has a useful default. */
+export interface ConvertOptions {
+  readonly rendering?: Rendering;
+  /** Words scored lower stay in Hangul; from 0 to 1. */
+  readonly minScore?: number;
+  /** How many alternatives to report per word, at most 8. */
+  readonly maxAlternatives?: number;
+  /** Convert only the first occurrence of every word. */
+  readonly firstOccurrenceOnly?: boolean;
+  /** The orthographic style, one of `ServerInfo.styles`. */
+  readonly style?: string;
+  /** Report the converted words, not just the text. */
+  readonly withSpans?: boolean;
+  /** Report the text between the words as spans, too. */
+  readonly withKept?: boolean;
+  /** The Hanja that may be written: all, the 1,800 of Korean schools, or those of a string. */
+  readonly characters?: "all" | "educational" | { readonly only: string };
+  /** Give Hanja in the text their reading, and render both. */
+  readonly readHanja?: boolean;
+  /** Words that are decided whatever the model says. */
+  readonly glossary?: readonly GlossaryEntry[];
+}
+
+const RENDERINGS: Record<Rendering, Wire> = {
+  "hanja": Wire.HANJA,
+  "hangul-hanja": Wire.HANGUL_HANJA,
+  "hanja-hangul": Wire.HANJA_HANGUL,
+  "ruby": Wire.RUBY,
+  "hangul": Wire.HANGUL,
+};
+
+/** The message for options; the server checks the values. */
+export function optionsMessage(options: ConvertOptions): MessageInitShape<typeof ConvertOptionsSchema> {
+  const { characters = "all", glossary, maxAlternatives = 0, withKept = false } = options;
+  return {
+    rendering: RENDERINGS[options.rendering ?? "hanja"],
+    minScore: options.minScore ?? 0,
+    maxAlternatives,
+    firstOccurrenceOnly: options.firstOccurrenceOnly ?? false,
+    style: options.style ?? "",
+    withSpans: (options.withSpans ?? false) || withKept || maxAlternatives > 0,
+    withKept,
+    readHanja: options.readHanja ?? false,
+    ...characterSet(characters),
+    glossarySource: glossary
+      ? { case: "glossary", value: { entries: glossary.map(entryMessage) } }
+      : { case: undefined },
+  };
+}
+
+function characterSet(characters: NonNullable<ConvertOptions["characters"]>) {
+  if (characters === "all") return { characterSet: CharacterSet.ALL };
+  if (characters === "educational") return { characterSet: CharacterSet.EDUCATIONAL };
+  return { characterSet: CharacterSet.CUSTOM, characters: characters.only };
+}
+
+function entryMessage(entry: GlossaryEntry) {
+  const { hangul, hanja, allowAnyReading = false } = entry;
+  return { hangul, hanja: hanja ?? "", keep: hanja === undefined, allowAnyReading };
+}
