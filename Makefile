@@ -104,6 +104,7 @@ consistency: setup-dev
 
 accuracy: setup-dev
 	$(PY) -m benchmarks.accuracy
+	$(PY) -m benchmarks.accuracy.golden
 
 engine: setup
 	$(VENV)/bin/hanjaserve build compile
