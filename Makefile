@@ -5,7 +5,7 @@ PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long guards audit
 .PHONY: setup-bench bench-peers performance consistency accuracy
-.PHONY: stages soak measure
+.PHONY: stages soak measure frontends
 .PHONY: engine engine-check gpu-check
 
 setup: $(VENV)/.server
@@ -80,7 +80,10 @@ stages: setup-bench
 	$(PY) -m benchmarks.stages
 	$(PY) -m benchmarks.flame
 
-measure: bench stages bench-peers soak
+frontends: setup-bench
+	$(PY) -m benchmarks.frontends
+
+measure: bench stages frontends bench-peers soak
 	$(PY) -m benchmarks.simulator --out benchmarks/results/simulator.json
 	$(PY) -m benchmarks.performance
 

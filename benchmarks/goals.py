@@ -1,5 +1,6 @@
 """The goals that the project set itself, and what the committed results say about each."""
 
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +69,21 @@ def _beside_bulk(result: dict[str, Any]) -> float | None:
     return rows["beside"]["p99_ms"] / rows["alone"]["p99_ms"] if rows["alone"]["p99_ms"] else None
 
 
+def _two_against_one(result: dict[str, Any]) -> float | None:
+    """The least gain of two front-ends over one, of all kinds of load."""
+    gains = []
+    for name in {row["name"] for row in result["rows"]}:
+        of = {number: _texts_per_s(result, name, number) for number in (1, 2)}
+        if of[1] and of[2]:
+            gains.append(of[2] / of[1])
+    return min(gains, default=None)
+
+
+def _texts_per_s(result: dict[str, Any], name: str, frontends: int) -> float | None:
+    rows = [row for row in result["rows"] if (row["name"], row["frontends"]) == (name, frontends)]
+    return statistics.median(row["texts_per_s"] for row in rows) if rows else None
+
+
 GOALS = (
     Goal(
         title="bulk stream, served / raw runner",
@@ -127,5 +143,12 @@ GOALS = (
         at_least=False,
         kind="stages",
         figure=lambda result: result["us_per_text"]["all"],
+    ),
+    Goal(
+        title="null runner, 2 front-ends / 1",
+        limit=1,
+        at_least=True,
+        kind="frontends",
+        figure=_two_against_one,
     ),
 )

@@ -7,6 +7,7 @@ from the newest result of each kind that is not a quick one. `--check` compares 
 import argparse
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -214,6 +215,35 @@ def simulator(result: Result) -> Iterator[str]:
         yield ""
 
 
+def frontends(result: Result) -> Iterator[str]:
+    """Throughput against front-end processes: the median of the rounds."""
+    runner = result["runner"]
+    yield (
+        f"Null runner: {runner['batch_us']:g} µs a batch, {runner['token_us']:g} µs a token. Load from "
+        f"{result['clients']} process(es) on {result['environment']['cores']} cores."
+    )
+    yield ""
+    header = ["load", "front-ends", "texts/s", "p99 ms", "server, cores", "load, cores", "runner busy"]
+    groups: dict[tuple[str, int], list[Result]] = {}
+    for row in result["rows"]:
+        groups.setdefault((row["name"], row["frontends"]), []).append(row)
+    yield from table(
+        header,
+        [
+            [
+                name, number or "one process", f"{_median(rows, 'texts_per_s'):.0f}",
+                _ms(_median(rows, "p99_ms")), f"{_median(rows, 'server_cores'):.2f}",
+                f"{_median(rows, 'client_cores'):.2f}", _share(_median(rows, "runner_busy")),
+            ]
+            for (name, number), rows in sorted(groups.items())
+        ],
+    )  # fmt: skip
+
+
+def _median(rows: Sequence[Result], field: str) -> float:
+    return statistics.median(row[field] for row in rows)
+
+
 def _ms(value: float | None) -> str | None:
     return None if value is None else f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
@@ -240,6 +270,7 @@ BLOCKS: dict[str, Writer] = {
     "sweep": _of("serving", sweep),
     "beside": _of("serving", beside),
     "stages": _of("stages", stages),
+    "frontends": _of("frontends", frontends),
     "soak": _of("soak", soak),
     "huggingface": _of("huggingface", huggingface),
     "peers": _of("peers", peers),

@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks import counters
 
 STOP_S = 30.0
+SERVE = ("hanjaserve.cli.main", "serve")
 
 
 class ServerFailed(Exception):
@@ -39,22 +40,25 @@ class Server:
 
 
 @contextmanager
-def running(bundle: Path, *, threads: int = 0, flags: Sequence[str] = ()) -> Iterator[Server]:
+def running(
+    bundle: Path, *, threads: int = 0, flags: Sequence[str] = (), command: Sequence[str] = SERVE
+) -> Iterator[Server]:
     """Start a server, and stop it when the block ends.
 
     Args:
         bundle: What it serves.
         threads: Of its runner; 0 for one per core.
         flags: Other options of `hanjaserve serve`.
+        command: The module to run, and what comes before the flags.
 
     Raises:
         ServerFailed: It did not start.
     """
     metrics_port = free_port()
-    command = [sys.executable, "-m", "hanjaserve.cli.main", "serve", "--port", "0"]
-    command += ["--metrics-port", str(metrics_port), "--bundle", str(bundle), "--threads", str(threads)]
-    command += ["--log-level", "warning", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    line = [sys.executable, "-m", *command, "--port", "0"]
+    line += ["--metrics-port", str(metrics_port), "--bundle", str(bundle), "--threads", str(threads)]
+    line += ["--log-level", "warning", *flags]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
     try:
         yield Server(
             address=_address(process), metrics_address=f"127.0.0.1:{metrics_port}", pid=process.pid
