@@ -77,8 +77,8 @@ class Streams:
             for _ in range(callers)
         ]
         self._turns = [threading.Semaphore(0) for _ in range(callers)]
-        stubs: list[Any] = [server.stub_of(channel) for channel in self._channels]
-        self.calls = [stub.StreamConvert(self._texts(i)) for i, stub in enumerate(stubs)]
+        self._stubs: list[Any] = [server.stub_of(channel) for channel in self._channels]
+        self.calls = [stub.StreamConvert(self._texts(i)) for i, stub in enumerate(self._stubs)]
 
     def __enter__(self) -> "Streams":
         assert self.answers() == [CONVERTED] * len(self.calls)
@@ -97,6 +97,11 @@ class Streams:
             turn.release()
         return [self._answer(call) for call in self.calls]
 
+    def stored(self) -> list[list[str]]:
+        """The glossaries that each of them finds."""
+        answers = [stub.ListGlossaries(pb.ListGlossariesRequest()) for stub in self._stubs]
+        return [[found.id for found in answer.glossaries] for answer in answers]
+
     def _answer(self, call: Any) -> str | grpc.StatusCode:
         try:
             return str(next(call).results[0].conversion.text)
@@ -114,6 +119,7 @@ class Streams:
 
 def test_killed_frontend_takes_only_its_own_calls_along(family: Family, record: Callable[..., None]) -> None:
     times = []
+    family.stub.PutGlossary(pb.PutGlossaryRequest(id="kept"))
     for number in range(KILLS):
         victim = f"frontend-{1 + number % 2}"
         with Streams(family) as streams:
@@ -125,6 +131,9 @@ def test_killed_frontend_takes_only_its_own_calls_along(family: Family, record: 
             assert set(answers) == {CONVERTED, grpc.StatusCode.UNAVAILABLE}
             assert lost - 1 <= answers.count(grpc.StatusCode.UNAVAILABLE) <= lost
         family.is_well()
+    with Streams(family) as streams:
+        # All front-ends are others than those that the glossary was put on.
+        assert all(names == ["kept"] for names in streams.stored())
     record(kills=KILLS, back_after_s=[round(seconds, 2) for seconds in times])
     assert min(times) < 5
 

@@ -57,6 +57,12 @@ def test_jitter_spares_part_of_the_delay() -> None:
     assert asked[0] == pytest.approx((0.05, 0.1))
 
 
+@pytest.mark.parametrize("kind", [Overloaded, Unavailable])
+def test_the_server_may_ask_for_a_longer_delay_of_either_kind(kind: type[Overloaded | Unavailable]) -> None:
+    tries = attempts(Clock(), initial_delay_s=0.1)
+    assert tries.delay_after(kind("busy", retry_after_s=2.0)) == pytest.approx(2.0)
+
+
 def test_the_server_may_ask_for_a_longer_delay() -> None:
     assert attempts(Clock()).delay_after(Overloaded("busy", retry_after_s=7.0)) == 7.0
     assert attempts(Clock()).delay_after(Overloaded("busy", retry_after_s=0.0)) == 0.1

@@ -73,3 +73,11 @@ def test_bad_values_say_what_and_what_to_use(flags: list[str], words: list[str])
 def test_variable_is_named_in_the_message() -> None:
     with pytest.raises(ConfigError, match="HANJASERVE_THREADS is 'many'"):
         parsed(HANJASERVE_THREADS="many")
+
+
+def test_frontend_keeps_to_its_part_of_what_all_may_take() -> None:
+    whole = ServerConfig(frontends=4, max_concurrent_rpcs=10, caller_calls_per_s=2.0)
+    part = whole.for_frontend(4711)
+    assert (part.port, part.max_concurrent_rpcs, part.caller_calls_per_s) == (4711, 3, 0.5)
+    assert part.max_live_total_code_points == whole.max_live_total_code_points / 4
+    assert part.max_queue_tokens == whole.max_queue_tokens, "the queue is in the engine, and there is one"

@@ -101,10 +101,21 @@ class DeadlineExceeded(ConvertError):
 
 
 class Unavailable(ConvertError):
-    """No server is there, or it is starting or stopping."""
+    """No server is there, or it is starting or stopping.
 
-    def __init__(self, message: str, *, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
+    Attributes:
+        retry_after_s: When the server expects to be back; None when it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class Internal(ConvertError):
@@ -186,7 +197,7 @@ def _error(code: grpc.StatusCode, message: str, details: _Details) -> ConvertErr
             return DeadlineExceeded(message, code=code)
         case codes.UNAVAILABLE | codes.CANCELLED:
             # A caller who cancels gets no error of it: this was a server at the end of its grace.
-            return Unavailable(message, code=code)
+            return Unavailable(message, code=code, retry_after_s=details.retry_after_s)
         case codes.INTERNAL | codes.UNKNOWN | codes.DATA_LOSS:
             return Internal(message, code=code)
     return ConvertError(message, code=code)

@@ -117,6 +117,7 @@ class ServerInfo:
         limits: What the server accepts.
         styles: The values that the option `style` may take.
         ready: Whether conversions are accepted right now.
+        frontends: How many front-end processes share the port; 0 if one process does everything.
     """
 
     version: str
@@ -128,6 +129,7 @@ class ServerInfo:
     limits: Limits
     styles: tuple[str, ...]
     ready: bool
+    frontends: int = 0
 
 
 def conversion_from_proto(message: pb.Conversion) -> Conversion:
@@ -184,4 +186,5 @@ def server_info_from_proto(message: pb.GetServerInfoResponse) -> ServerInfo:
         ),
         styles=tuple(message.styles),
         ready=message.ready,
+        frontends=message.frontends,
     )

@@ -2,7 +2,7 @@
 
 Convert and BatchConvert are idempotent, so any failure that says "nothing is wrong with your
 request" may be tried again:
-    Unavailable                          after an exponential, jittered delay
+    Unavailable                          after an exponential, jittered delay, or a longer retry_after_s
     Overloaded with a retry_after_s      after that delay, or the exponential one if it is longer
 Everything else is final: a bad request stays bad, a deadline has passed, and a server that is
 overloaded but names no delay wants to be left alone. Nothing is tried past the caller's deadline.
@@ -93,7 +93,7 @@ class Attempts:
             ConvertError: `error` itself, when trying again is of no use or there is no time.
         """
         self._failed += 1
-        asked_s = error.retry_after_s if isinstance(error, Overloaded) else None
+        asked_s = error.retry_after_s if isinstance(error, Overloaded | Unavailable) else None
         if not isinstance(error, Unavailable) and asked_s is None:
             raise error
         if self._failed >= self._policy.max_attempts:

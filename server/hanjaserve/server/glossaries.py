@@ -2,7 +2,7 @@
 
 A version is a hash of the entries, so it means the same on every server and after a restart. Nothing
 is written to disk: after a restart callers are told NOT_FOUND, and put their glossary again. Several
-front-end processes do not share it.
+front-end processes share what is stored (processes/shared.py).
 """
 
 import re
@@ -108,6 +108,14 @@ class Glossaries:
         """
         self.get(name, expected_version)
         del self._stored[name]
+
+    async def store(self, name: str, glossary: Glossary, expected_version: str = "") -> None:
+        """See `put`; returns once it holds for every call to this server."""
+        self.put(name, glossary, expected_version)
+
+    async def remove(self, name: str, expected_version: str = "") -> None:
+        """See `delete`; returns once it holds for every call to this server."""
+        self.delete(name, expected_version)
 
     def names(self) -> list[str]:
         """The ids, sorted."""

@@ -26,7 +26,7 @@ class GlossaryService:
             # A large one takes long to check; other calls go on meanwhile.
             entries = entries_from(request.glossary)
             glossary = await asyncio.to_thread(glossaries.check, entries)
-            glossaries.put(request.id, glossary, request.expected_version)
+            await glossaries.store(request.id, glossary, request.expected_version)
             return pb.PutGlossaryResponse(info=glossary_info(request.id, glossary))
 
     async def GetGlossary(self, request: pb.GetGlossaryRequest, context: Any) -> pb.GetGlossaryResponse:
@@ -46,7 +46,7 @@ class GlossaryService:
         async with self._gate.call(context, "DeleteGlossary"):
             glossaries = self._glossaries()
             check_parsed(request)
-            glossaries.delete(request.id, request.expected_version)
+            await glossaries.remove(request.id, request.expected_version)
             return pb.DeleteGlossaryResponse()
 
     async def ListGlossaries(

@@ -42,7 +42,7 @@ class Control:
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
         """Send a message, in order and without waiting; the descriptors are closed once they are sent."""
-        line = json.dumps({**message, COUNT: len(descriptors)}, ensure_ascii=True).encode() + b"\n"
+        line = json.dumps({**message, COUNT: len(descriptors)}, ensure_ascii=False).encode() + b"\n"
         self._outgoing.append((line, list(descriptors)))
         if len(self._outgoing) == 1:
             self._flush()
@@ -91,6 +91,8 @@ class Control:
             self._on_end()
             return
         self._incoming += data
+        if b"\n" not in data:
+            return
         *lines, rest = self._incoming.split(b"\n")
         self._incoming = rest
         for line in lines:

@@ -7,6 +7,7 @@ started later listens once it can serve, because the kernel gives it a part of a
 """
 
 import asyncio
+import itertools
 import logging
 import socket
 import sys
@@ -15,10 +16,12 @@ from typing import Any
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.exits import run_loop
-from hanjaserve.server.front import Front, opened_traces
+from hanjaserve.server.front import Front, glossary_limits, opened_traces
 from hanjaserve.server.processes.child import begin, ignore_signals
 from hanjaserve.server.processes.control import Message
+from hanjaserve.server.processes.faults import error_of
 from hanjaserve.server.processes.remote import LOST, RemoteModel
+from hanjaserve.server.processes.shared import SharedGlossaries
 from hanjaserve.server.processes.tally import families_of
 
 logger = logging.getLogger(__name__)
@@ -46,6 +49,9 @@ class _Frontend:
         self._orders: asyncio.Queue[tuple[Message, list[int]]] = asyncio.Queue()
         self._model: RemoteModel | None = None
         self._front: Front | None = None
+        self._glossaries = SharedGlossaries(glossary_limits(config), self._ask)
+        self._questions: dict[int, asyncio.Future[None]] = {}
+        self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._control = begin(config, name, end, self._hear)
 
@@ -53,7 +59,7 @@ class _Frontend:
         """Do what the supervisor says until it says drain; returns the exit code."""
         try:
             with opened_traces(self._config) as traces:
-                self._front = front = Front(self._config, self._open, traces)
+                self._front = front = Front(self._config, self._open, traces, self._glossaries)
                 if not await self._follow(front):
                     return 0
                 async with front:
@@ -68,11 +74,39 @@ class _Frontend:
         return 0
 
     async def _follow(self, front: Front) -> bool:
-        """Follow the next order; False if it is to drain."""
-        message, descriptors = await self._orders.get()
-        if message["do"] == "use":
-            self._model = await RemoteModel.open(message, descriptors, self._config, front.observer)
-        return bool(message["do"] != "drain")
+        """Follow orders up to the next one that changes how it serves; False if that is to drain."""
+        while True:
+            message, descriptors = await self._orders.get()
+            match message["do"]:
+                case "note":
+                    await self._glossaries.note(message)
+                    self._control.send({"is": "noted", "number": message["number"]})
+                case "use":
+                    self._model = await RemoteModel.open(message, descriptors, self._config, front.observer)
+                    return True
+                case "wait":
+                    return True
+                case "drain":
+                    return False
+
+    async def _ask(self, question: Message) -> None:
+        """Ask the supervisor, and wait for its answer; raises what it says."""
+        number = next(self._numbers)
+        self._questions[number] = asyncio.get_running_loop().create_future()
+        self._control.send({"is": "asks", "number": number, **question})
+        try:
+            await self._questions[number]
+        finally:
+            del self._questions[number]
+
+    def _answered(self, message: Message) -> None:
+        question = self._questions.get(message["number"])
+        if question is None or question.done():
+            return  # whoever asked has gone
+        if message["fault"]:
+            question.set_exception(error_of(message["fault"]))
+        else:
+            question.set_result(None)
 
     async def _go_live(self, front: Front) -> None:
         if self._model is not None:
@@ -90,6 +124,8 @@ class _Frontend:
                 metrics = self._front.metrics if self._front else None
                 families: list[Any] = families_of(metrics.registry) if metrics else []
                 self._control.send({"is": "counted", "number": message["number"], "families": families})
+            case "answer":
+                self._answered(message)
             case "describe":
                 if self._model is not None and self._model.manifest.revision == message["revision"]:
                     self._model.describe(message)

@@ -12,9 +12,7 @@ killed, the others end.
 
 import asyncio
 import logging
-import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +22,7 @@ from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import HanjaserveError, RuntimeFault
 from hanjaserve.server.exposure import check_exposure
-from hanjaserve.server.front import opened_files
+from hanjaserve.server.front import glossary_limits, opened_files
 from hanjaserve.server.listener import reserved_port
 from hanjaserve.server.metrics import exposed
 from hanjaserve.server.model import default_bundle
@@ -34,6 +32,8 @@ from hanjaserve.server.processes.control import Message
 from hanjaserve.server.processes.engine import run_engine
 from hanjaserve.server.processes.frontend import run_frontend
 from hanjaserve.server.processes.link import make_link
+from hanjaserve.server.processes.member import Deaths, Engine, Frontend, Member
+from hanjaserve.server.processes.shared import Registry
 from hanjaserve.server.runners.ladder import Rung
 from hanjaserve.server.service import Described
 from hanjaserve.server.signals import on_hangup, stop_on_signals
@@ -42,8 +42,6 @@ logger = logging.getLogger(__name__)
 
 Banner = Callable[[ServerConfig, Described, int], str]
 
-# A process that ends again and again is started more slowly; the first time at once.
-SOON_S, MAX_DELAY_S, REMEMBERED_S = 0.1, 5.0, 60.0
 # How long a process that was told to end may take beyond the grace period of its calls.
 SPARE_S = 10.0
 
@@ -79,95 +77,34 @@ async def supervise(config: ServerConfig, rungs: tuple[Rung, ...], banner: Banne
     return 0
 
 
-class _Member:
-    """A process and what is known about it."""
-
-    child: Child
-
-    def __init__(self, heard: "Callable[[_Member, Message], None]") -> None:
-        self._heard = heard
-
-    def hear(self, child: Child, message: Message) -> None:
-        """Pass on what it says, with who said it."""
-        self._heard(self, message)
-
-
-class _Frontend(_Member):
-    serving = False
-
-
-class _Engine(_Member):
-    """An engine.
-
-    Attributes:
-        path: Where its bundle is.
-        ready: What it serves, once it does; or why it can't.
-        restart_s: How long that took.
-    """
-
-    def __init__(self, heard: Callable[[_Member, Message], None], path: Path) -> None:
-        super().__init__(heard)
-        self.path = path
-        self.ready: asyncio.Future[Described] = asyncio.get_running_loop().create_future()
-        self.started_at = time.monotonic()
-        self.restart_s = 0.0
-
-    async def answer(self) -> Described:
-        """Wait until it is ready.
-
-        Raises:
-            RuntimeFault: It can't serve, or has ended.
-        """
-        ended: asyncio.Future[Any] = asyncio.create_task(self.child.ended.wait())
-        await asyncio.wait([ended, self.ready], return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        if not self.ready.done():
-            raise RuntimeFault(f"the engine process ended with code {self.child.code} while it was loading")
-        return self.ready.result()
-
-
-class Deaths:
-    """How often a process ended lately, and hence when to start the next one."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._times: deque[float] = deque()
-
-    def delay_s(self) -> float:
-        """Count one more; seconds until the next start."""
-        now = self._clock()
-        while self._times and now - self._times[0] > REMEMBERED_S:
-            self._times.popleft()
-        self._times.append(now)
-        before = len(self._times) - 1
-        return float(min(SOON_S * (2**before - 1), MAX_DELAY_S))
-
-
 class _Supervisor:
     """Keeps the processes going while it is open; an async context manager, which leaves none behind."""
 
     def __init__(self, config: ServerConfig, rungs: tuple[Rung, ...], path: Path, port: int) -> None:
         self._config, self._rungs, self._path = config, rungs, path
         self._frontend_config = config.for_frontend(port)
-        self._engine: _Engine | None = None
-        self._frontends: dict[int, _Frontend] = {}
+        self._engine: Engine | None = None
+        self._frontends: dict[int, Frontend] = {}
         self._children: set[Child] = set()
         self._refusal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._serving = asyncio.Event()
         self._described: Described | None = None
         # One engine after the other, so that the one that was asked for last serves at last.
         self._starting = asyncio.Lock()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._keepers: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self.census = Census(self._alive)
+        self._registry = Registry(glossary_limits(config), self._frontend_children)
 
     async def __aenter__(self) -> "_Supervisor":
         numbers = range(1, self._config.frontends + 1)
-        work = [self._keep_engine(), *(self._keep_frontend(number) for number in numbers)]
-        self._tasks = [asyncio.create_task(one) for one in work]
+        self._keepers = [self._spawn_task(self._keep_engine())]
+        self._keepers += [self._spawn_task(self._keep_frontend(number)) for number in numbers]
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._stop_keeping()
+        for task in self._tasks:
+            task.cancel()
         await _ended(self._alive(), 0.0)
 
     async def started(self, stop: asyncio.Event) -> Described | None:
@@ -200,8 +137,9 @@ class _Supervisor:
 
     async def drain(self) -> None:
         """Have the front-ends finish what they have, then end the engines."""
-        self._stop_keeping()
-        frontends = [frontend.child for frontend in self._frontends.values()]
+        for keeper in self._keepers:
+            keeper.cancel()
+        frontends = self._frontend_children()
         for child in frontends:
             child.tell({"do": "drain"})
         await _ended(frontends, self._config.grace_s + SPARE_S)
@@ -238,25 +176,26 @@ class _Supervisor:
             self.census.ended("frontend")
             await asyncio.sleep(deaths.delay_s())
 
-    def _start_engine(self) -> _Engine:
+    def _start_engine(self) -> Engine:
         # Where a link points to now: front-ends that start later must find the same bundle.
-        engine = _Engine(self._heard, self._path.resolve())
+        engine = Engine(self._heard, self._path.resolve())
         arguments = (self._config, self._rungs, engine.path, "engine")
         engine.child = self._spawn(Child("engine", run_engine, arguments, engine.hear))
         return engine
 
-    def _start_frontend(self, number: int) -> _Frontend:
+    def _start_frontend(self, number: int) -> Frontend:
         name = f"frontend-{number}"
-        frontend = self._frontends[number] = _Frontend(self._heard)
+        frontend = self._frontends[number] = Frontend(self._heard)
         arguments = (self._frontend_config, name)
         frontend.child = self._spawn(Child(name, run_frontend, arguments, frontend.hear))
+        self._registry.welcome(frontend.child)
         if self._engine is None:
             frontend.child.tell({"do": "wait"})
         else:
             self._join(frontend, self._engine, self._engine.ready.result())
         return frontend
 
-    def _adopt(self, engine: _Engine, described: Described) -> None:
+    def _adopt(self, engine: Engine, described: Described) -> None:
         """Have all front-ends use an engine; the one before ends when they have left it."""
         before, self._engine = self._engine, engine
         self._described = described
@@ -265,7 +204,7 @@ class _Supervisor:
         if before is not None:
             before.child.tell({"do": "end"})
 
-    def _join(self, frontend: _Frontend, engine: _Engine, described: Described) -> None:
+    def _join(self, frontend: Frontend, engine: Engine, described: Described) -> None:
         ends = make_link()
         engine.child.tell({"do": "link"}, ends.engine)
         told = {"do": "use", "path": str(engine.path), "restart_s": engine.restart_s, **asdict(described)}
@@ -273,23 +212,26 @@ class _Supervisor:
 
     # ---- what they say
 
-    def _heard(self, member: _Member, message: Message) -> None:
+    def _heard(self, member: Member, message: Message) -> None:
         match member, message["is"]:
             case _, "counted":
                 self.census.hear(member.child, message)
-            case _Engine() as engine, "ready":
-                engine.restart_s = round(time.monotonic() - engine.started_at, 3)
-                engine.ready.set_result(_described(message))
-            case _Engine() as engine, "refused":
+            case Engine() as engine, "ready":
+                engine.is_ready(_described(message))
+            case Engine() as engine, "refused":
                 engine.ready.set_exception(RuntimeFault(message["message"]))
-            case _Engine() as engine, "changed" if engine is self._engine:
+            case Engine() as engine, "changed" if engine is self._engine:
                 self._described = _described(message)
                 for frontend in self._frontends.values():
                     frontend.child.tell({"do": "describe", **asdict(self._described)})
-            case _Frontend() as frontend, "serving":
+            case Frontend() as frontend, "serving":
                 frontend.serving = True
                 self._count_serving()
-            case _Frontend(), "refused":
+            case Frontend() as frontend, "asks":
+                self._spawn_task(self._registry.decide(frontend.child, message))
+            case Frontend() as frontend, "noted":
+                self._registry.hear(frontend.child, message)
+            case Frontend(), "refused":
                 self._refuse(RuntimeFault(message["message"]))
 
     def _count_serving(self) -> None:
@@ -315,9 +257,14 @@ class _Supervisor:
             self._children.discard(child)
         return list(self._children)
 
-    def _stop_keeping(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+    def _frontend_children(self) -> list[Child]:
+        return [frontend.child for frontend in self._frontends.values()]
+
+    def _spawn_task(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _ended(children: list[Child], seconds: float) -> None:

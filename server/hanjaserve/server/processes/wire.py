@@ -17,25 +17,14 @@ from enum import IntEnum
 import numpy as np
 
 from hanjaserve.server.entry import Priority
-from hanjaserve.server.errors import (
-    DeadlineExpired,
-    DeviceLost,
-    Draining,
-    HanjaserveError,
-    OutOfDeviceMemory,
-    Overloaded,
-    RuntimeFault,
-)
+from hanjaserve.server.errors import HanjaserveError
+from hanjaserve.server.processes.faults import error_of, fault_of
 from hanjaserve.server.processes.ring import RingBroken
 from hanjaserve.server.shapes import Int32
 
 HEAD = struct.Struct("<IIQ")  # kind, encodings, job
 RUN_HEAD = struct.Struct("<qd")  # priority, deadline
 DONE_HEAD = struct.Struct("<QQII")  # queue_us, run_us, candidates per token, bytes of the faults at the end
-ERRORS = {
-    kind.__name__: kind
-    for kind in (DeadlineExpired, DeviceLost, Draining, OutOfDeviceMemory, Overloaded, RuntimeFault)
-}
 Outcome = Int32 | HanjaserveError
 
 
@@ -98,7 +87,7 @@ def encode(message: Message) -> bytes:
         case Done():
             return _encode_done(message)
         case Failed(job, error):
-            return HEAD.pack(Kind.FAILED, 0, job) + json.dumps(_described(error)).encode()
+            return HEAD.pack(Kind.FAILED, 0, job) + json.dumps(fault_of(error)).encode()
 
 
 def decode(record: bytes) -> Message:
@@ -117,7 +106,7 @@ def decode(record: bytes) -> Message:
             case Kind.DONE:
                 return _decode_done(record, count, job)
             case Kind.FAILED:
-                return Failed(job, _error(json.loads(record[HEAD.size :])))
+                return Failed(job, error_of(json.loads(record[HEAD.size :])))
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise RingBroken(f"a record of {len(record)} bytes can't be read") from error
     raise RingBroken(f"a record is of kind {kind}, which there is not")
@@ -136,7 +125,7 @@ def _decode_run(record: bytes, count: int, job: int) -> Run:
 
 def _encode_done(done: Done) -> bytes:
     found = [outcome for outcome in done.outcomes if isinstance(outcome, np.ndarray)]
-    faults = [(i, _described(o)) for i, o in enumerate(done.outcomes) if isinstance(o, HanjaserveError)]
+    faults = [(i, fault_of(o)) for i, o in enumerate(done.outcomes) if isinstance(o, HanjaserveError)]
     tail = json.dumps(faults).encode() if faults else b""
     top_k = found[0].shape[1] if found else 0
     return b"".join(
@@ -161,25 +150,9 @@ def _decode_done(record: bytes, count: int, job: int) -> Done:
     candidates = np.frombuffer(record, np.int32, tokens * top_k, at).reshape(tokens, top_k)
     outcomes: list[Outcome] = list(np.split(candidates, np.cumsum(lengths[:-1])))
     for index, described in json.loads(record[len(record) - tail :]) if tail else ():
-        outcomes[index] = _error(described)
+        outcomes[index] = error_of(described)
     return Done(job, outcomes, queue_us, run_us)
 
 
 def _lengths(arrays: Sequence[Int32 | tuple[()]]) -> bytes:
     return np.fromiter(map(len, arrays), np.int32, len(arrays)).tobytes()
-
-
-def _described(error: HanjaserveError) -> dict[str, object]:
-    known = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in ERRORS), "RuntimeFault")
-    described: dict[str, object] = {"kind": known, "message": str(error)}
-    if isinstance(error, Overloaded):
-        described.update(retry_after_s=error.retry_after_s, reason=error.reason)
-    return described
-
-
-def _error(described: dict[str, object]) -> HanjaserveError:
-    kind, message = ERRORS[str(described["kind"])], str(described["message"])
-    if kind is Overloaded:
-        retry_after_s, reason = float(str(described["retry_after_s"])), str(described["reason"])
-        return Overloaded(message, retry_after_s=retry_after_s, reason=reason)
-    return kind(message)
