@@ -24,7 +24,7 @@ $(VENV)/.bench: $(VENV)/.dev
 
 $(VENV)/.dev: $(VENV)/.server
 	$(PIP) torch
-	$(PIP) -e '.[build,dev,otel]'
+	$(PIP) -e '.[build,bulk,dev,otel]'
 	touch $@
 
 serve: setup

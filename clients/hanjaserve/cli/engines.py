@@ -35,6 +35,7 @@ from hanjaserve.client import (
 
 if TYPE_CHECKING:
     from hanjaserve.server.assembly import Conversion as LocalConversion
+    from hanjaserve.server.bundle import Bundle
     from hanjaserve.server.errors import HanjaserveError
     from hanjaserve.server.local import LocalConverter
     from hanjaserve.server.options import Options
@@ -123,22 +124,9 @@ class LocalEngine:
 
     def convert(self, chunks: Iterable[Sequence[str]], options: ConvertOptions) -> Iterator[Result]:
         """See `Engine.convert`."""
-        server_options = self._options(options)
+        server_options = local_options(options, self._local.bundle)
         for texts in chunks:
             yield from self._batch(texts, server_options)
-
-    def _options(self, options: ConvertOptions) -> "Options":
-        from hanjaserve.server.errors import HanjaserveError
-        from hanjaserve.server.glossaries import Glossaries
-        from hanjaserve.server.messages import options_from
-        from hanjaserve.server.readings import READINGS, ReadingTable
-
-        bundle = self._local.bundle
-        readings = ReadingTable.open(bundle) if bundle.has(READINGS) else None
-        try:
-            return options_from(options.to_proto(), bundle.manifest.styles, Glossaries(readings=readings))
-        except HanjaserveError as error:
-            raise CliError(str(error), FAILED) from error
 
     def _batch(self, texts: Sequence[str], options: "Options") -> list[Result]:
         from hanjaserve.server.errors import HanjaserveError
@@ -150,6 +138,24 @@ class LocalEngine:
                 return [ItemError(error=_client_error(error))]
         # One of them is bad: find out which.
         return [result for text in texts for result in self._batch([text], options)]
+
+
+def local_options(options: ConvertOptions, bundle: "Bundle") -> "Options":
+    """The options as a converter in this process takes them.
+
+    Raises:
+        CliError: The bundle can't do what they ask for.
+    """
+    from hanjaserve.server.errors import HanjaserveError
+    from hanjaserve.server.glossaries import Glossaries
+    from hanjaserve.server.messages import options_from
+    from hanjaserve.server.readings import READINGS, ReadingTable
+
+    readings = ReadingTable.open(bundle) if bundle.has(READINGS) else None
+    try:
+        return options_from(options.to_proto(), bundle.manifest.styles, Glossaries(readings=readings))
+    except HanjaserveError as error:
+        raise CliError(str(error), FAILED) from error
 
 
 def _contact(client: SyncClient) -> ServerInfo:

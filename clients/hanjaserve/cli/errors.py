@@ -7,6 +7,8 @@ USAGE = 2
 """The command line, an input file or the installation is at fault."""
 NO_SERVER = 3
 """No server answers."""
+BAD_ROWS = 4
+"""Some rows of the input could not be converted."""
 INTERRUPTED = 130
 """Ctrl-C."""
 TERMINATED = 143

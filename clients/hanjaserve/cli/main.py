@@ -32,6 +32,9 @@ def commands() -> dict[str, Command]:
     """The sub-commands in the order in which the help shows them."""
     return {
         "convert": Command(help="convert texts, standard input or a file", module="hanjaserve.cli.convert"),
+        "bulk": Command(
+            help="convert big files and folders, without a server", module="hanjaserve.cli.bulk.command"
+        ),
         "live": Command(help="type in a terminal, and see it converted", module="hanjaserve.cli.live"),
         "web": Command(help="type in a browser, and see it converted", module="hanjaserve.cli.web"),
         "serve": Command(
