@@ -182,20 +182,25 @@ def collecting() -> Iterator[tuple[str, Collector]]:
     server.stop(None).wait()
 
 
-def test_spans_reach_a_collector_before_the_server_ends(tiny_bundle: Path) -> None:
+@pytest.mark.parametrize("flags", [(), ("--frontends", "1")], ids=["one process", "engine and front-end"])
+def test_spans_reach_a_collector_before_the_server_ends(tiny_bundle: Path, flags: tuple[str, ...]) -> None:
     with collecting() as (endpoint, collector):
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_SERVICE_NAME": "hanja-blue"}
-        with ServerProcess(tiny_bundle, env={**env, "HANJASERVE_TRACES": "env"}) as server:
+        with ServerProcess(tiny_bundle, *flags, env={**env, "HANJASERVE_TRACES": "env"}) as server:
             with SyncClient(server.address) as client:
                 assert client.convert(TEXT).text == CONVERTED
             server.signal(signal.SIGTERM)
             assert server.wait() == 0
-        received = collector.requests.get_nowait()
-    (resource,) = received.resource_spans
-    named = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
-    assert named["service.name"] == "hanja-blue"
-    names = {span.name for scope in resource.scope_spans for span in scope.spans}
-    assert {CONVERT, "queue", "batch", "render"} <= names
+        received = [collector.requests.get_nowait() for _ in range(collector.requests.qsize())]
+    resources = [resource for request in received for resource in request.resource_spans]
+    for resource in resources:
+        named = {pair.key: pair.value.string_value for pair in resource.resource.attributes}
+        assert named["service.name"] == "hanja-blue"
+    spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
+    (served,) = (span for span in spans if span.name == CONVERT)
+    below = {span.name for span in spans if span.parent_span_id == served.span_id}
+    assert below == {"queue", "batch", "render"}
+    assert {span.trace_id for span in spans if span.name in below} == {served.trace_id}
 
 
 def test_no_collector_harms_nobody(tiny_bundle: Path) -> None:

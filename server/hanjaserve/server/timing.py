@@ -28,5 +28,7 @@ CALL_ID: ContextVar[str] = ContextVar("hanjaserve_call_id", default="-")
 CALLER: ContextVar[str] = ContextVar("hanjaserve_caller", default="-")
 """Whose call it is: the name of a token or certificate, or an address."""
 SPAN: ContextVar[object] = ContextVar("hanjaserve_span", default=None)
-"""The call under way as an observer that traces knows it; nobody else looks into it."""
+"""The call under way as an observer that traces knows it, or the traceparent of one in another process."""
+TRACEPARENT: ContextVar[str] = ContextVar("hanjaserve_traceparent", default="")
+"""What such an observer has other processes told about the call; empty for nothing."""
 CURRENT: ContextVar[Timing | None] = ContextVar("hanjaserve_timing", default=None)

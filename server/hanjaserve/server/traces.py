@@ -4,6 +4,8 @@
                          > batch     on a runner; below its oldest call, and linked to all of them
                          > render    candidates become text
 
+With --frontends, the front-end and the engine process each tell their part, and the traceparent goes along.
+
 `Traces` is an observer; this module is imported, and OpenTelemetry needed, only with `--traces`. Spans are
 made when they have ended, from the times that every observer is told.
 
@@ -25,14 +27,14 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from hanjaserve.server.config import TRACES_FROM_ENV
 from hanjaserve.server.entry import Entry
 from hanjaserve.server.errors import ConfigError
 from hanjaserve.server.observer import BatchReport, Blind
-from hanjaserve.server.timing import CALL_ID, SPAN, Timing
+from hanjaserve.server.timing import CALL_ID, SPAN, TRACEPARENT, Timing
 
 HEADER = "traceparent"
 LONGEST_HEADER = 512
@@ -65,7 +67,12 @@ class Traces(Blind):
         parent = self._propagator.extract(carrier, Context())
         name = method.removeprefix("/")
         attributes = {"rpc.system.name": "grpc", "rpc.method": name, "hanjaserve.rpc_id": CALL_ID.get()}
-        SPAN.set(self._tracer.start_span(name, parent, SpanKind.SERVER, attributes))
+        span = self._tracer.start_span(name, parent, SpanKind.SERVER, attributes)
+        SPAN.set(span)
+        if span.is_recording():
+            to_others: dict[str, str] = {}
+            self._propagator.inject(to_others, set_span_in_context(span))
+            TRACEPARENT.set(to_others[HEADER])
 
     def call_ended(self, method: str, code: str, seconds: float, timing: Timing | None) -> None:
         """See `Observer`."""
@@ -88,10 +95,10 @@ class Traces(Blind):
 
     def batch_ended(self, report: BatchReport) -> None:
         """See `Observer`."""
-        calls: dict[Span, list[Entry]] = {}
+        of_call: dict[object, list[Entry]] = {}
         for entry in report.entries:
-            if span := _recorded(entry.span):
-                calls.setdefault(span, []).append(entry)
+            of_call.setdefault(entry.span, []).append(entry)
+        calls = {call: entries for span, entries in of_call.items() if (call := self._sampled(span))}
         if not calls:
             return
         now, ended = self._clock(), time.time_ns()
@@ -121,6 +128,12 @@ class Traces(Blind):
                 start_time=ended - _nanoseconds(seconds),
             )
             render.end(ended)
+
+    def _sampled(self, span: object) -> Span | None:
+        """The span of a call in this process or in another one, if it is sampled."""
+        if isinstance(span, str):
+            span = get_current_span(self._propagator.extract({HEADER: span}, Context()))
+        return span if isinstance(span, Span) and span.get_span_context().trace_flags.sampled else None
 
     def _queued(self, call: Span, entries: Sequence[Entry], batch: Span, since: int, until: int) -> None:
         """Record the wait of a call's entries, with a link to the batch, which may be in another trace."""

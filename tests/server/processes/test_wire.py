@@ -27,12 +27,16 @@ def arrays(lengths: list[int], *tail: int) -> list[np.ndarray]:
     return [chance.integers(0, 2**31 - 1, (length, *tail)).astype(np.int32) for length in lengths]
 
 
-@given(LENGTHS, st.sampled_from(Priority), st.one_of(st.none(), st.floats(0, 1e9)))
-def test_run(lengths: list[int], priority: Priority, deadline: float | None) -> None:
-    sent = Run(7, arrays(lengths), priority, deadline)
+TRACES = st.sampled_from(["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
+
+
+@given(LENGTHS, st.sampled_from(Priority), st.one_of(st.none(), st.floats(0, 1e9)), TRACES)
+def test_run(lengths: list[int], priority: Priority, deadline: float | None, traceparent: str) -> None:
+    sent = Run(7, arrays(lengths), priority, deadline, traceparent)
     came = decode(encode(sent))
     assert isinstance(came, Run)
     assert (came.job, came.priority, came.deadline) == (7, priority, deadline)
+    assert came.traceparent == traceparent
     for one, other in zip(came.arrays, sent.arrays, strict=True):
         assert np.array_equal(one, other)
 

@@ -9,15 +9,17 @@ is here: the queue and its limit, who goes first, admission by predicted wait, a
 import asyncio
 import socket
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.exits import DEVICE_LOST, DIED, run_loop
+from hanjaserve.server.front import opened_traces
 from hanjaserve.server.metrics import Facts, Metrics
 from hanjaserve.server.model import Model, configured_rungs
-from hanjaserve.server.observer import Blind, Observer
+from hanjaserve.server.observer import Several
 from hanjaserve.server.processes.child import begin, ignore_signals
 from hanjaserve.server.processes.control import Message
 from hanjaserve.server.processes.host import Host
@@ -61,8 +63,13 @@ class _Engine:
 
     async def serve(self, rungs: tuple[Rung, ...], path: Path) -> int:
         """Serve until no front-end is left, once told to end; returns the exit code."""
-        observer: Observer = self._metrics or Blind()
+        with ExitStack() as stack:
+            return await self._run(rungs, path, stack)
+
+    async def _run(self, rungs: tuple[Rung, ...], path: Path, stack: ExitStack) -> int:
         try:
+            traces = stack.enter_context(opened_traces(self._config))
+            observer = Several([one for one in (self._metrics, traces) if one is not None])
             model = await Model.open(path, self._config, observer, on_change=self._tell_change, rungs=rungs)
         except HanjaserveError as error:
             self._control.send({"is": "refused", "message": str(error)})

@@ -24,7 +24,7 @@ from hanjaserve.server.processes.ring import RingBroken
 from hanjaserve.server.processes.wire import Cancel, Done, Failed, Outcome, Run, decode, encode
 from hanjaserve.server.readings import READINGS, ReadingTable
 from hanjaserve.server.shapes import Int32
-from hanjaserve.server.timing import CURRENT
+from hanjaserve.server.timing import CURRENT, TRACEPARENT
 from hanjaserve.server.words import Words
 
 RETRY_WHEN_FULL_S = 0.2
@@ -82,7 +82,7 @@ class RemotePool:
         if not tokens_list:
             return []
         job = next(self._numbers)
-        future = self._send(Run(job, tokens_list, priority, deadline))
+        future = self._send(Run(job, tokens_list, priority, deadline, TRACEPARENT.get()))
         try:
             async with asyncio.timeout(None if deadline is None else deadline - self._clock()):
                 done = await future

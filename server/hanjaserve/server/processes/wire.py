@@ -23,7 +23,7 @@ from hanjaserve.server.processes.ring import RingBroken
 from hanjaserve.server.shapes import Int32
 
 HEAD = struct.Struct("<IIQ")  # kind, encodings, job
-RUN_HEAD = struct.Struct("<qd")  # priority, deadline
+RUN_HEAD = struct.Struct("<qd55sx")  # priority, deadline, traceparent
 DONE_HEAD = struct.Struct("<QQII")  # queue_us, run_us, candidates per token, bytes of the faults at the end
 Outcome = Int32 | HanjaserveError
 
@@ -45,6 +45,7 @@ class Run:
     arrays: Sequence[Int32]
     priority: Priority
     deadline: float | None
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,9 @@ Message = Run | Cancel | Done | Failed
 def encode(message: Message) -> bytes:
     """A message as a record."""
     match message:
-        case Run(job, arrays, priority, deadline):
-            head = RUN_HEAD.pack(priority, math.inf if deadline is None else deadline)
+        case Run(job, arrays, priority, deadline, traceparent):
+            until = math.inf if deadline is None else deadline
+            head = RUN_HEAD.pack(priority, until, traceparent.encode())
             tokens = np.concatenate(arrays) if arrays else np.zeros(0, np.int32)
             return b"".join((HEAD.pack(Kind.RUN, len(arrays), job), head, _lengths(arrays), tokens.tobytes()))
         case Cancel(job):
@@ -113,14 +115,15 @@ def decode(record: bytes) -> Message:
 
 
 def _decode_run(record: bytes, count: int, job: int) -> Run:
-    priority, deadline = RUN_HEAD.unpack_from(record, HEAD.size)
+    priority, until, traceparent = RUN_HEAD.unpack_from(record, HEAD.size)
     at = HEAD.size + RUN_HEAD.size
     lengths = np.frombuffer(record, np.int32, count, at)
     tokens = np.frombuffer(record, np.int32, offset=at + 4 * count)
     if count == 0 or lengths.min() < 1 or lengths.sum() != len(tokens):
         raise ValueError("lengths and tokens differ")
     arrays = np.split(tokens, np.cumsum(lengths[:-1]))
-    return Run(job, arrays, Priority(priority), None if math.isinf(deadline) else deadline)
+    deadline = None if math.isinf(until) else until
+    return Run(job, arrays, Priority(priority), deadline, traceparent.rstrip(b"\0").decode())
 
 
 def _encode_done(done: Done) -> bytes:
