@@ -7,6 +7,7 @@ PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 .PHONY: setup-bench bench-peers performance consistency accuracy
 .PHONY: stages soak measure frontends
 .PHONY: engine engine-check gpu-check
+.PHONY: setup-web web picture
 
 setup: $(VENV)/.server
 setup-dev: $(VENV)/.dev
@@ -27,8 +28,22 @@ $(VENV)/.dev: $(VENV)/.server
 	$(PIP) -e '.[build,bulk,dev,otel]'
 	touch $@
 
+# What the TypeScript client is built and tested with; users need none of it, but Node's npm.
+setup-web: clients/typescript/node_modules/.installed
+
+clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
+	cd clients/typescript && npm ci --silent
+	touch $@
+
 serve: setup
 	$(VENV)/bin/hanjaserve serve
+
+web: setup-dev setup-web
+	cd clients/typescript && npm run --silent build
+
+# The picture of the page in the README; needs Chromium and a font with Hanja.
+picture: setup-dev
+	$(PY) -m tests.web.picture docs/web.png
 
 test: setup-dev
 	$(PY) -m pytest
