@@ -1,30 +1,46 @@
 """`hanjaserve web` as a user runs it, and what it says when it can't."""
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from hanjaserve.cli import main
+from hanjaserve.v1 import hanjaserve_pb2 as pb
+from hanjaserve.web.calls import CONTENT_TYPE, SERVICE
+from tests.support.tiny import convert
 
 from .conftest import Hanjaserve
 
+TEXT = "대한민국의 수도"
 
-def test_serves_a_page_until_it_is_told_to_end(address: str) -> None:
-    command = [sys.executable, "-m", "hanjaserve.cli.main", "web", "--port", "0", "--target", address]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+
+@pytest.mark.parametrize("where", ["target", "local"])
+def test_serves_a_page_until_it_is_told_to_end(address: str, tiny_bundle: Path, where: str) -> None:
+    given = ["--target", address] if where == "target" else ["--local", "--bundle", str(tiny_bundle)]
+    command = [sys.executable, "-m", "hanjaserve.cli.main", "web", "--port", "0", *given]
+    environment = {**os.environ, "HANJASERVE_RUNNER": "openvino"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout
             line = process.stdout.readline()
-            assert f"the server is {address}" in line
+            assert (f"the server is {address}" in line) == (where == "target")
             url = re.search(r"http://127\.0\.0\.1:\d+/", line)
             assert url
             with urllib.request.urlopen(url[0], timeout=10) as page:
                 assert b"<title>hanjaserve</title>" in page.read()
+            body = pb.ConvertRequest(text=TEXT).SerializeToString()
+            call = urllib.request.Request(
+                f"{url[0]}{SERVICE}/Convert", data=body, headers={"Content-Type": CONTENT_TYPE}
+            )
+            with urllib.request.urlopen(call, timeout=10) as answer:
+                assert pb.ConvertResponse.FromString(answer.read()).conversion.text == convert(TEXT)
             process.send_signal(signal.SIGINT)
             assert process.wait(10) == 0
         finally:
@@ -38,6 +54,8 @@ def test_mistakes_are_one_line(hanjaserve: Hanjaserve) -> None:
             (["--port", str(port)], f"cannot listen on port {port} of 127.0.0.1"),
             (["--port", "70000"], "use a number from 0 to 65535"),
             (["--token-file", "/nowhere"], "cannot read /nowhere"),
+            (["--bundle", "/nowhere"], "--bundle needs --local"),
+            (["--local", "--bundle", "/nowhere"], "/nowhere"),
         ):
             done = hanjaserve("web", *arguments)
             assert (done.returncode, done.stdout) == (2, b"")

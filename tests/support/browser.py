@@ -183,7 +183,8 @@ class Page:
         """Move the mouse onto an element; returns where that is."""
         box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
         middle = await self.value(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({box})")
-        await self.send("Input.dispatchMouseEvent", type="mouseMoved", x=middle[0], y=middle[1])
+        for step in (-1, 0):  # a hand moves there, and on
+            await self.send("Input.dispatchMouseEvent", type="mouseMoved", x=middle[0] + step, y=middle[1])
         found: Sequence[float] = middle
         return found
 

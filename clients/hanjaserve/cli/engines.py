@@ -214,6 +214,16 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_engine_arguments(arguments: argparse.Namespace) -> None:
+    """See that the arguments go together.
+
+    Raises:
+        CliError: They don't.
+    """
+    if arguments.bundle and not arguments.local:
+        raise CliError("--bundle needs --local: a server chooses its own", USAGE)
+
+
 @contextmanager
 def open_engine(arguments: argparse.Namespace) -> Iterator[Engine]:
     """Open the engine that the arguments ask for.
@@ -221,8 +231,7 @@ def open_engine(arguments: argparse.Namespace) -> Iterator[Engine]:
     Raises:
         CliError: No server answers, or the bundle does not open.
     """
-    if arguments.bundle and not arguments.local:
-        raise CliError("--bundle needs --local: a server chooses its own", USAGE)
+    check_engine_arguments(arguments)
     if arguments.local:
         with _open_local(arguments.bundle) as local:
             yield LocalEngine(local)

@@ -10,10 +10,12 @@ import argparse
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from pathlib import Path
 
-from hanjaserve.cli.access import access_of, add_access_arguments
+from hanjaserve.cli.access import access_of
+from hanjaserve.cli.engines import add_engine_arguments, check_engine_arguments
 from hanjaserve.cli.errors import OK, USAGE, CliError
-from hanjaserve.client import DEFAULT_TARGET
+from hanjaserve.cli.own_server import own_server
 from hanjaserve.client.access import Access
 
 DEFAULT_PORT = 8080
@@ -27,21 +29,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_PORT,
         help=f"where the page is, on 127.0.0.1; 0 picks a free port; default {DEFAULT_PORT}",
     )
-    parser.add_argument(
-        "--target",
-        metavar="HOST:PORT",
-        help=f"the server; default $HANJASERVE_TARGET, else {DEFAULT_TARGET}",
-    )
-    add_access_arguments(parser)
+    add_engine_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command until a signal ends it; returns the exit code."""
     if not 0 <= arguments.port <= 65535:
         raise CliError(f"--port is {arguments.port}: use a number from 0 to 65535", USAGE)
-    access = access_of(arguments)
+    check_engine_arguments(arguments)
+    access = None if arguments.local else access_of(arguments)
     try:
-        asyncio.run(_serve(access, arguments.port))
+        asyncio.run(_serve(access, arguments.bundle, arguments.port))
     except ModuleNotFoundError as error:
         raise CliError(f"{error.name} is not installed: pip install 'hanjaserve[web]'", USAGE) from error
     except OSError as error:
@@ -50,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-async def _serve(access: Access, port: int) -> None:
+async def _serve(access: Access | None, bundle: Path | None, port: int) -> None:
     from hanjaserve.web.site import listening
     from hanjaserve.web.upstream import Upstream
 
@@ -58,6 +56,8 @@ async def _serve(access: Access, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
+        if access is None:
+            access = Access(target=await stack.enter_async_context(own_server(bundle)))
         upstream = await stack.enter_async_context(Upstream(access))
         address = await stack.enter_async_context(listening(upstream, port))
         print(f"open {address} in a browser; the server is {access.target}; Ctrl-C ends it", flush=True)

@@ -6,6 +6,7 @@ from typing import Self, TypeAlias
 import grpc
 
 from hanjaserve.client.access import Access
+from hanjaserve.client.aio_stream import known_cause
 from hanjaserve.client.channel import channel_options
 from hanjaserve.client.errors import ConvertError, Unavailable, error_from_rpc
 from hanjaserve.v1 import hanjaserve_pb2 as pb
@@ -68,7 +69,7 @@ class Upstream:
 
     def error(self, error: grpc.RpcError) -> ConvertError:
         """The error of a failed call, in words that tell what to do."""
-        found = error_from_rpc(error)
+        found = known_cause(error_from_rpc(error))
         if isinstance(found, Unavailable) and _NOBODY in found.message:
             return Unavailable(f"no server at {self.target}: start one with `hanjaserve serve`")
         return found

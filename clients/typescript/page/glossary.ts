@@ -6,12 +6,17 @@ const KEY = "hanjaserve.glossary";
 
 /** The kept words. */
 export class KeptWords {
-  readonly #storage: Storage;
+  readonly #storage: () => Storage;
   #entries: GlossaryEntry[];
 
-  constructor(storage: Storage) {
+  /** @param storage - Gives the storage, or throws if the browser allows none: then words last as long as the page. */
+  constructor(storage: () => Storage) {
     this.#storage = storage;
-    this.#entries = parsed(storage.getItem(KEY));
+    try {
+      this.#entries = parsed(storage().getItem(KEY));
+    } catch {
+      this.#entries = [];
+    }
   }
 
   get entries(): readonly GlossaryEntry[] {
@@ -32,21 +37,17 @@ export class KeptWords {
   #set(entries: GlossaryEntry[]): void {
     this.#entries = entries;
     try {
-      this.#storage.setItem(KEY, JSON.stringify(entries));
+      this.#storage().setItem(KEY, JSON.stringify(entries));
     } catch {
-      // The storage is full or shut: the words last as long as the page.
+      // It is full or shut.
     }
   }
 }
 
 /** What was stored, by this version or another one; what is not understood is left out. */
 function parsed(text: string | null): GlossaryEntry[] {
-  try {
-    const found: unknown = JSON.parse(text ?? "[]");
-    return Array.isArray(found) ? found.flatMap(entryOf) : [];
-  } catch {
-    return [];
-  }
+  const found: unknown = JSON.parse(text ?? "[]");
+  return Array.isArray(found) ? found.flatMap(entryOf) : [];
 }
 
 function entryOf(value: { hangul?: unknown; hanja?: unknown } | null): GlossaryEntry[] {

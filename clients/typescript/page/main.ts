@@ -15,7 +15,7 @@ const PATIENT = { maxAttempts: Infinity, initialDelayMs: 100, maxDelayMs: 2_000 
 class Page {
   readonly #client = new Client(location.href, { retry: PATIENT });
   readonly #texts: Texts = textsFor(navigator.language);
-  readonly #kept = new KeptWords(localStorage);
+  readonly #kept = new KeptWords(() => localStorage);
   readonly #source = element("source", HTMLTextAreaElement);
   readonly #status = element("status", HTMLElement);
   readonly #retry = element("retry", HTMLButtonElement);

@@ -28,8 +28,9 @@ export class Output {
   constructor(root: HTMLElement, picked: (word: HTMLElement) => void, pointed: (word: HTMLElement) => void) {
     this.#root = root;
     root.addEventListener("click", ({ target }) => this.#with(target, picked));
-    root.addEventListener("pointerover", ({ target, pointerType }) => {
-      if (pointerType === "mouse") this.#with(target, pointed);
+    root.addEventListener("pointermove", ({ target, pointerType, movementX, movementY }) => {
+      // When text moves below a mouse that rests, browsers report a move of no length.
+      if (pointerType === "mouse" && (movementX || movementY)) this.#with(target, pointed);
     });
     root.addEventListener("focusin", ({ target }) => this.#with(target, (word) => this.#makeStop(word)));
     root.addEventListener("keydown", (event) => this.#key(event, picked));

@@ -10,10 +10,10 @@
 import { type DescMessage, type DescMethodUnary, type MessageInitShape, type MessageShape, create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, type CodeName, ConvertError } from "./errors.js";
 import { HanjaService } from "./gen/hanjaserve/v1/hanjaserve_pb.js";
-import { type ConvertOptions, optionsMessage } from "./options.js";
+import { type ConvertOptions, type LiveOptions, optionsMessage } from "./options.js";
 import { type Conversion, conversionOf, errorOf } from "./results.js";
 import { Attempts, DEFAULT_RETRY, type RetryPolicy } from "./retry.js";
-import { type LiveOptions, LiveSession } from "./session.js";
+import { LiveSession } from "./session.js";
 import { type WebSocketClass, overWebSocket } from "./socket.js";
 
 /** How to reach the server, and when to try again. */

@@ -7,7 +7,7 @@
  */
 
 import { type MessageInitShape, create } from "@bufbuild/protobuf";
-import { type LiveRequest, LiveRequestSchema, type LiveResumeSchema } from "./gen/hanjaserve/v1/hanjaserve_pb.js";
+import { type LiveRequest, LiveRequestSchema, type LiveResume, LiveResumeSchema } from "./gen/hanjaserve/v1/hanjaserve_pb.js";
 import { ConvertError } from "./errors.js";
 import { type Splice, splitsPair } from "./splice.js";
 import type { LiveView, Placed } from "./view.js";
@@ -89,15 +89,15 @@ export class LiveDocument {
    *
    * @param keepFinals - False converts everything anew, as after a change of the options.
    */
-  resume(view: LiveView, token: string, keepFinals = true): MessageInitShape<typeof LiveResumeSchema> {
+  resume(view: LiveView, token: string, keepFinals = true): LiveResume {
     const finals = keepFinals ? [...this.#surviving(view)] : [];
-    return {
+    return create(LiveResumeSchema, {
       resumeToken: token,
       revision: BigInt(this.revision),
       text: this.text,
       finals: finals.map(({ segment, start, end }) => ({ segmentId: BigInt(segment.id), start, end })),
       nextSegmentId: BigInt(view.nextId),
-    };
+    });
   }
 
   #check({ start, end, text }: Splice, number: number, done: number): void {

@@ -1,10 +1,14 @@
 /** How to convert: the options of every call, and the messages for them. */
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type MessageShape, create } from "@bufbuild/protobuf";
 import {
   CharacterSet,
-  type ConvertOptionsSchema,
+  ConvertOptionsSchema,
+  type LiveConfig,
+  LiveConfigSchema,
+  OffsetUnit,
   Rendering as Wire,
+  Segmentation,
 } from "./gen/hanjaserve/v1/hanjaserve_pb.js";
 
 /**
@@ -46,6 +50,16 @@ export interface ConvertOptions {
   readonly glossary?: readonly GlossaryEntry[];
 }
 
+/** How a live session works. */
+export interface LiveOptions extends ConvertOptions {
+  /** Convert lines rather than sentences. */
+  readonly byLine?: boolean;
+  /** Leave out results that may still change. */
+  readonly finalsOnly?: boolean;
+  /** The most often that what is being typed is converted, per second; 0 for as often as the server likes. */
+  readonly maxInterimPerS?: number;
+}
+
 const RENDERINGS: Record<Rendering, Wire> = {
   "hanja": Wire.HANJA,
   "hangul-hanja": Wire.HANGUL_HANJA,
@@ -55,9 +69,9 @@ const RENDERINGS: Record<Rendering, Wire> = {
 };
 
 /** The message for options; the server checks the values. */
-export function optionsMessage(options: ConvertOptions): MessageInitShape<typeof ConvertOptionsSchema> {
+export function optionsMessage(options: ConvertOptions): MessageShape<typeof ConvertOptionsSchema> {
   const { characters = "all", glossary, maxAlternatives = 0, withKept = false } = options;
-  return {
+  return create(ConvertOptionsSchema, {
     rendering: RENDERINGS[options.rendering ?? "hanja"],
     minScore: options.minScore ?? 0,
     maxAlternatives,
@@ -70,7 +84,19 @@ export function optionsMessage(options: ConvertOptions): MessageInitShape<typeof
     glossarySource: glossary
       ? { case: "glossary", value: { entries: glossary.map(entryMessage) } }
       : { case: undefined },
-  };
+  });
+}
+
+/** The message that a live session begins with. */
+export function configMessage(options: LiveOptions): LiveConfig {
+  const { byLine = false, finalsOnly = false, maxInterimPerS = 0 } = options;
+  return create(LiveConfigSchema, {
+    options: optionsMessage(options),
+    offsetUnit: OffsetUnit.UTF16,
+    segmentation: byLine ? Segmentation.LINE : Segmentation.SENTENCE,
+    finalsOnly,
+    maxInterimPerS,
+  });
 }
 
 function characterSet(characters: NonNullable<ConvertOptions["characters"]>) {

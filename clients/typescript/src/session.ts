@@ -11,34 +11,19 @@
  * must agree on (`view`, `document`) is pure and has its own tests.
  */
 
-import { type MessageInitShape, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import type { Connect, Connection } from "./connection.js";
 import { LiveDocument } from "./document.js";
 import { ConvertError } from "./errors.js";
-import { type LiveConfigSchema, type LiveRequest, LiveRequestSchema, type LiveResponse, type LiveStarted, OffsetUnit, Segmentation } from "./gen/hanjaserve/v1/hanjaserve_pb.js";
-import { type ConvertOptions, optionsMessage } from "./options.js";
+import { type LiveConfig, type LiveRequest, LiveRequestSchema, type LiveResponse, type LiveStarted } from "./gen/hanjaserve/v1/hanjaserve_pb.js";
+import { type LiveOptions, configMessage } from "./options.js";
 import { Attempts, type RetryPolicy } from "./retry.js";
 import { type Splice, spliceBetween } from "./splice.js";
 import { type LiveEvent, LiveView } from "./view.js";
-
-/** How a session works. */
-export interface LiveOptions extends ConvertOptions {
-  /** Convert lines rather than sentences. */
-  readonly byLine?: boolean;
-  /** Leave out results that may still change. */
-  readonly finalsOnly?: boolean;
-  /** The most often that what is being typed is converted; 0 for as often as the server likes. */
-  readonly maxInterimPerS?: number;
-}
+import { Waiting } from "./waiting.js";
 
 /** Takes all events of one message at once: they belong together. */
 export type LiveListener = (events: readonly LiveEvent[]) => void;
-
-interface Waiter {
-  readonly met: () => boolean;
-  readonly resolve: () => void;
-  readonly reject: (error: ConvertError) => void;
-}
 
 /** A document that is converted while it is edited. Made by `Client.live`. */
 export class LiveSession {
@@ -59,7 +44,7 @@ export class LiveSession {
   #closing = false;
   #refusal: ConvertError | undefined;
   #over: { readonly error?: ConvertError } | undefined;
-  #waiters: Waiter[] = [];
+  readonly #waiting = new Waiting();
 
   constructor(connect: Connect, options: LiveOptions, retry: RetryPolicy) {
     this.#connect = connect;
@@ -148,7 +133,7 @@ export class LiveSession {
     const message = this.#document.commit();
     this.#commit = this.revision;
     this.#send(message);
-    await this.#until(() => this.#isDone(this.#commit));
+    await this.#waiting.until(() => this.#isDone(this.#commit));
   }
 
   /** Have everything converted that was typed, and wait for the results. */
@@ -156,7 +141,7 @@ export class LiveSession {
     this.#check();
     this.#send(create(LiveRequestSchema, { message: { case: "flush", value: {} } }));
     const wanted = this.revision;
-    await this.#until(() => this.#isDone(wanted));
+    await this.#waiting.until(() => this.#isDone(wanted));
   }
 
   /** Convert the same document in another way from now on. What is shown stays until the results come. */
@@ -179,7 +164,7 @@ export class LiveSession {
     if (this.#over) return;
     this.#closing = true;
     this.#connection?.halfClose();
-    await this.#until(() => this.#over !== undefined);
+    await this.#waiting.until(() => this.#over !== undefined);
   }
 
   /** End the session at once. */
@@ -198,8 +183,8 @@ export class LiveSession {
   }
 
   #check(): void {
-    if (this.#over) throw this.#over.error ?? new ConvertError("FAILED_PRECONDITION", "the session has ended");
-    if (this.#refusal) throw this.#refusal;
+    const error = this.#why();
+    if (error) throw error;
   }
 
   #isDone(revision: number): boolean {
@@ -214,21 +199,15 @@ export class LiveSession {
     throw new ConvertError("INVALID_ARGUMENT", message);
   }
 
-  async #until(met: () => boolean): Promise<void> {
-    if (met()) return;
-    await new Promise<void>((resolve, reject) => this.#waiters.push({ met, resolve, reject }));
+  #tell(events: readonly LiveEvent[]): void {
+    this.#waiting.look(this.#why());
+    for (const listener of this.#listeners) listener(events);
   }
 
-  #tell(events: readonly LiveEvent[]): void {
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    const error = this.#over?.error ?? this.#refusal;
-    for (const waiter of waiters) {
-      if (waiter.met()) waiter.resolve();
-      else if (this.#over || error) waiter.reject(error ?? new ConvertError("UNAVAILABLE", "the session has ended"));
-      else this.#waiters.push(waiter);
-    }
-    for (const listener of this.#listeners) listener(events);
+  /** Why nothing can be done any more, or before a `replace`; undefined if it can. */
+  #why(): ConvertError | undefined {
+    if (this.#over) return this.#over.error ?? new ConvertError("FAILED_PRECONDITION", "the session has ended");
+    return this.#refusal;
   }
 
   /** One call, from config to half-close. */
@@ -252,19 +231,12 @@ export class LiveSession {
     if (config.resume) this.#tell([{ kind: "resumed", revision: this.revision }]);
   }
 
-  #config(): MessageInitShape<typeof LiveConfigSchema> {
-    const { byLine = false, finalsOnly = false, maxInterimPerS = 0 } = this.#options;
-    const config = {
-      options: optionsMessage(this.#options),
-      offsetUnit: OffsetUnit.UTF16,
-      segmentation: byLine ? Segmentation.LINE : Segmentation.SENTENCE,
-      finalsOnly,
-      maxInterimPerS,
-    };
+  #config(): LiveConfig {
+    const config = configMessage(this.#options);
     if (!this.#token) return config;
-    const resume = this.#document.resume(this.view, this.#token, this.#keepFinals);
-    this.view.restart(new Set(resume.finals?.map(({ segmentId }) => Number(segmentId))));
-    return { ...config, resume };
+    config.resume = this.#document.resume(this.view, this.#token, this.#keepFinals);
+    this.view.restart(new Set(config.resume.finals.map(({ segmentId }) => Number(segmentId))));
+    return config;
   }
 
   #receive(response: LiveResponse): void {

@@ -66,7 +66,7 @@ test("a chosen word stays chosen while the conversion lags behind", () => {
 test("kept words outlive the page, and broken ones do no harm", () => {
   const stored = new Map<string, string>();
   const storage = { getItem: (key: string) => stored.get(key) ?? null, setItem: (key: string, value: string) => stored.set(key, value) };
-  const open = () => new KeptWords(storage as unknown as Storage);
+  const open = () => new KeptWords(() => storage as unknown as Storage);
   open().keep("수도", "水道");
   const words = open();
   words.keep("의사", "의사");
@@ -79,4 +79,7 @@ test("kept words outlive the page, and broken ones do no harm", () => {
     stored.set(key ?? "", broken);
     assert.deepEqual(open().entries, [], broken);
   }
+  const shut = new KeptWords(() => { throw new Error("not allowed"); });
+  shut.keep("수도", "水道");
+  assert.equal(shut.entries.length, 1);
 });

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { ConvertError } from "../src/errors.js";
 import { OffsetUnit, Rendering } from "../src/gen/hanjaserve/v1/hanjaserve_pb.js";
 import { DEFAULT_RETRY } from "../src/retry.js";
-import { type LiveOptions, LiveSession } from "../src/session.js";
+import type { LiveOptions } from "../src/options.js";
+import { LiveSession } from "../src/session.js";
 import type { LiveEvent } from "../src/view.js";
 import { Network } from "./network.js";
 
