@@ -7,7 +7,7 @@ while the server drains.
 import asyncio
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 
 import grpc
@@ -51,6 +51,7 @@ class Listener:
         self._config = config
         self._certificates = certificates
         self._health = health.aio.HealthServicer()
+        self._one_at_a_time = asyncio.Lock()
         self._server = grpc.aio.server(interceptors=(guard,), options=_options(config))
         add_HanjaServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
         add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
@@ -91,17 +92,23 @@ class Listener:
 
     async def set_not_serving(self) -> None:
         """Report NOT_SERVING for the rest of the server's life."""
-        # A watcher that does not read holds the lock of the health service: do not wait for it for long.
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._health.enter_graceful_shutdown(), HEALTH_S)
+        async with self._one_at_a_time:
+            await _briefly(self._health.enter_graceful_shutdown())
 
     async def stop(self, grace_s: float) -> None:
         """Send GOAWAY, stop listening, and cancel the calls that remain after `grace_s`."""
         await self._server.stop(grace_s)
 
     async def _set(self, status: int) -> None:
-        for name in ("", SERVICE_NAME):
-            await self._health.set(name, status)
+        async with self._one_at_a_time:
+            for name in ("", SERVICE_NAME):
+                await _briefly(self._health.set(name, status))
+
+
+async def _briefly(change: Coroutine[None, None, None]) -> None:
+    """Change the health; a watcher that does not read holds its lock, so do not wait for it for long."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(change, HEALTH_S)
 
 
 def check_bindable(host: str, port: int) -> None:

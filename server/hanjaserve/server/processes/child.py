@@ -12,7 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from hanjaserve.server import jsonlog
 from hanjaserve.server.config import ServerConfig
@@ -33,6 +33,7 @@ class Child:
         on_message: Called with this object, what the process says, and descriptors.
 
     Attributes:
+        pid: Its process.
         ended: Set once it has ended.
         code: Then its exit code; negative for a signal.
     """
@@ -53,13 +54,9 @@ class Child:
         )
         with _held_back(), its:
             self._process.start()
+        self.pid = cast("int", self._process.pid)
         self._control = Control(mine, lambda message, _: on_message(self, message), lambda: None)
         asyncio.get_running_loop().add_reader(self._process.sentinel, self._end)
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return int(self._process.pid)
 
     def tell(self, message: Message, descriptors: list[int] | None = None) -> None:
         """Send a message; a process that has ended hears nothing. The descriptors are closed here."""

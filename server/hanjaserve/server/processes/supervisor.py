@@ -21,6 +21,7 @@ from typing import Any
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import HanjaserveError, RuntimeFault
+from hanjaserve.server.exits import DIED
 from hanjaserve.server.exposure import check_exposure
 from hanjaserve.server.front import glossary_limits, opened_files
 from hanjaserve.server.listener import reserved_port
@@ -36,7 +37,7 @@ from hanjaserve.server.processes.member import Deaths, Engine, Frontend, Member
 from hanjaserve.server.processes.shared import Registry
 from hanjaserve.server.runners.ladder import Rung
 from hanjaserve.server.service import Described
-from hanjaserve.server.signals import on_hangup, stop_on_signals
+from hanjaserve.server.signals import first_is_second, on_hangup, stop_on_signals
 
 logger = logging.getLogger(__name__)
 
@@ -71,14 +72,19 @@ async def supervise(config: ServerConfig, rungs: tuple[Rung, ...], banner: Banne
         stack.enter_context(on_hangup(supervisor.reload))
         if described := await supervisor.started(stop):
             print(banner(config, described, reserved), flush=True)
-        await stop.wait()
+        died = await first_is_second(stop, supervisor.failed)
         await supervisor.drain()
     logger.info("stopped")
-    return 0
+    return DIED if died else 0
 
 
 class _Supervisor:
-    """Keeps the processes going while it is open; an async context manager, which leaves none behind."""
+    """Keeps the processes going while it is open; an async context manager, which leaves none behind.
+
+    Attributes:
+        census: What it counts.
+        failed: Set if it can't go on.
+    """
 
     def __init__(self, config: ServerConfig, rungs: tuple[Rung, ...], path: Path, port: int) -> None:
         self._config, self._rungs, self._path = config, rungs, path
@@ -93,6 +99,7 @@ class _Supervisor:
         self._starting = asyncio.Lock()
         self._keepers: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self.failed = asyncio.Event()
         self.census = Census(self._alive)
         self._registry = Registry(glossary_limits(config), self._frontend_children)
 
@@ -263,8 +270,16 @@ class _Supervisor:
     def _spawn_task(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._task_ended)
         return task
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """Nobody keeps the processes going any more, or answers them: better to end, and be started again."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.critical("the supervisor failed", exc_info=error)
+            self.failed.set()
+            self._refuse(RuntimeFault("the supervisor failed: the log says why"))
 
 
 async def _ended(children: list[Child], seconds: float) -> None:
