@@ -46,6 +46,11 @@ class Family(Patient):
         until(lambda: self.metrics()["hanjaserve_frontends"] == 2 and self.is_ready())
         return time.monotonic() - begun
 
+    def is_well(self) -> None:
+        # Its connection may be to a front-end that has not noticed yet that the others serve again.
+        until(lambda: _code(self) is None)
+        super().is_well()
+
     def is_ready(self) -> bool:
         return self.metrics()["hanjaserve_ready"] == 1
 
@@ -154,6 +159,24 @@ def test_killed_engine_fails_calls_once_and_comes_back(family: Family, record: C
     assert family.convert() == CONVERTED
     record(noticed_after_s=round(noticed, 3), back_after_s=round(time.monotonic() - begun, 2))
     family.is_well()
+
+
+def test_engine_that_has_no_runner_left_is_started_again(family: Family) -> None:
+    engine = family.pid("engine")
+    family.falls_ill("all throw")
+    until(lambda: _code(family) is grpc.StatusCode.UNAVAILABLE)
+    until(lambda: family.pid("engine") != engine)
+    family.falls_ill("")
+    family.is_well()
+
+
+def _code(server: Family) -> grpc.StatusCode | None:
+    try:
+        server.convert()
+    except grpc.RpcError as error:
+        code: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
+        return code
+    return None
 
 
 def test_health_follows_the_engine(family: Family) -> None:

@@ -128,6 +128,15 @@ async def test_errors_of_the_engine_are_raised() -> None:
             assert "secret" not in str(caught.value)
 
 
+async def test_engine_without_a_runner_says_when_another_one_is_there() -> None:
+    pool = ready_pool()
+    pool.error = Draining("no runner is left")
+    async with joined(pool) as pair:
+        with pytest.raises(Draining) as caught:
+            await pair.remote.run_each([tokens(1)])
+        assert caught.value.retry_after_s == 1.5
+
+
 async def test_deadline_passes_in_the_frontend_and_cancels_in_the_engine() -> None:
     pool = FakePool()
     async with joined(pool) as pair:

@@ -21,8 +21,11 @@ from hanjaserve.server.processes.ring import RingBroken, RingReader, RingWriter
 
 logger = logging.getLogger(__name__)
 
-REQUEST_BYTES, REPLY_BYTES = 4 * 2**20, 16 * 2**20
-"""Room on the way to the engine and back: 30 of the largest jobs of a call (segment.py) either way."""
+REQUEST_BYTES, REPLY_BYTES = 16 * 2**20, 16 * 2**20
+"""Room on the way to the engine and back.
+
+Requests: as many tokens as may be queued by default, so that the queue is full first. Replies wait.
+"""
 DESCRIPTORS = 6
 MEMORY, REQUESTS_WRITTEN, REQUESTS_READ, REPLIES_WRITTEN, REPLIES_READ, LIFELINE = range(DESCRIPTORS)
 

@@ -122,7 +122,9 @@ class RemotePool:
                         self._waiting.pop(done.job).set_result(done)
                 case Failed(job, error):
                     if self._is_awaited(job):
-                        self._waiting.pop(job).set_exception(error)
+                        # An engine that drains has no runner any more: it is about to end.
+                        ending = isinstance(error, Draining)
+                        self._waiting.pop(job).set_exception(self._gone() if ending else error)
                 case other:
                     raise RingBroken(f"an engine does not say {type(other).__name__}")
 
