@@ -44,10 +44,11 @@ def test_words_follow_the_dictionary(converter: LocalConverter) -> None:
 
 
 def test_min_score_is_that_of_a_word(converter: LocalConverter) -> None:
-    # 60000/65535 a syllable: two make 0.84, four 0.70.
+    # 60000/65535 a syllable, which is that of any word.
     for with_spans in (True, False):
-        options = Options(min_score=0.8, with_spans=with_spans)
-        assert converter.convert("대한민국수도를 대한민국", options).text == "대한민국首都를 대한민국"
+        for score, expected in ((0.91, "大韓民國首都를"), (0.92, "대한민국수도를")):
+            options = Options(min_score=score, with_spans=with_spans)
+            assert converter.convert("대한민국수도를", options).text == expected
 
 
 def test_first_occurrence_is_that_of_a_word(converter: LocalConverter) -> None:

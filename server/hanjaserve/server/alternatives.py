@@ -1,7 +1,13 @@
-"""Other spellings of a word: the most probable other combinations of candidates."""
+"""Other spellings of a word.
 
-import math
+The syllables of a word of the dictionary are chosen together, so the others that are offered are words
+of the dictionary, too: of 醫師 that is 意思, not 意師. What no dictionary has, a name say, has any other
+combination of candidates.
+"""
+
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +16,9 @@ from hanjaserve.server.codec.base import Decoded
 from hanjaserve.server.labels import KEEP
 
 Floats = npt.NDArray[np.float64]
+
+MOST_COMBINATIONS = 256
+"""That are looked up in the dictionary, for one word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,50 +29,71 @@ class Alternative:
     score: float
 
 
-def losses_of(decoded: Decoded) -> Floats:
-    """What taking another candidate costs: log of (best / other), infinite if there is none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """A word, and what else its units may become.
 
-    Returns:
-        float64 [units, k - 1].
+    Attributes:
+        hanja: What the units become.
+        units: For each of them its candidates that are Hanja, best first, with their probabilities.
+        score: The word's own.
     """
-    scores = decoded.scores.astype(np.float64)
-    usable = (decoded.labels[:, 1:] != KEEP) & (scores[:, 1:] > 0) & (scores[:, :1] > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        losses = np.log(scores[:, :1]) - np.log(scores[:, 1:])
-    return np.where(usable, losses, np.inf)
+
+    hanja: str
+    units: list[list[tuple[str, float]]]
+    score: float
 
 
-def alternatives_of(
-    labels: npt.NDArray[np.int32],
-    losses: Floats,
-    spelling: tuple[str, ...],
-    score: float,
-    limit: int,
-) -> tuple[Alternative, ...]:
-    """The best other combinations of candidates of one word, int32 [units, k] and [units, k - 1].
+def chosen_word(decoded: Decoded, spelling: tuple[str, ...], first: int, last: int, score: float) -> Chosen:
+    """The word of the units from `first` to `last`, exclusive."""
+    units = [
+        [(spelling[label], p) for label, p in zip(labels, scores, strict=True) if label != KEEP and p > 0]
+        for labels, scores in zip(
+            decoded.labels[first:last].tolist(), decoded.scores[first:last].tolist(), strict=True
+        )
+    ]
+    hanja = "".join([spelling[label] for label in decoded.labels[first:last, 0].tolist()])
+    return Chosen(hanja=hanja, units=units, score=score)
 
-    A combination is a set of swaps, and costs the sum of their losses. The best `limit` of them need
-    no swap beyond the `limit` cheapest, since each swap by itself is a cheaper combination.
+
+def alternatives_of(chosen: Chosen, words: Collection[str], limit: int) -> tuple[Alternative, ...]:
+    """The best other spellings of a word, best first.
+
+    Args:
+        chosen: The word.
+        words: The dictionary.
+        limit: At most so many.
     """
-    flat = losses.ravel()
-    slots = losses.shape[1]
-    combinations: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for swap in flat.argsort(kind="stable")[:limit].tolist():
-        loss = float(flat[swap])
-        if math.isinf(loss) or (len(combinations) > limit and loss >= combinations[-1][0]):
-            break
-        unit = swap // slots
-        more = [
-            (total + loss, (*swaps, swap))
-            for total, swaps in combinations
-            if unit not in [other // slots for other in swaps]
-        ]
-        combinations = sorted(combinations + more)[: limit + 1]
-    chosen = [spelling[label] for label in labels[:, 0].tolist()]
-    found = {"".join(chosen): 0.0}
-    for total, swaps in combinations[1:]:
-        letters = chosen.copy()
-        for swap in swaps:
-            letters[swap // slots] = spelling[labels[swap // slots, 1 + swap % slots]]
-        found.setdefault("".join(letters), score * math.exp(-total))
-    return tuple(Alternative(hanja=hanja, score=p) for hanja, p in list(found.items())[1:])
+    known = {hanja: p for hanja, p in _combinations(chosen.units) if hanja in words}
+    found = known if known else dict(_swapped(chosen))
+    found.pop(chosen.hanja, None)
+    best = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit]
+    return tuple(Alternative(hanja=hanja, score=p) for hanja, p in best)
+
+
+def _combinations(units: list[list[tuple[str, float]]]) -> Iterator[tuple[str, float]]:
+    """Combinations of the best candidates: as probable as the least probable of them (see `spans`)."""
+    if len(units) < 2:
+        return
+    each = max(1, int(MOST_COMBINATIONS ** (1 / len(units)) + 1e-9))
+    for parts in product(*(unit[:each] for unit in units)):
+        yield "".join([hanja for hanja, _ in parts]), min(p for _, p in parts)
+
+
+def _swapped(chosen: Chosen) -> Iterator[tuple[str, float]]:
+    """The word with one unit swapped, or two; those with one come first, as two cost both."""
+    losses = [
+        (at, hanja, p / unit[0][1])
+        for at, unit in enumerate(chosen.units)
+        for hanja, p in unit[1:]
+    ]
+    letters = [unit[0][0] if unit else "" for unit in chosen.units]
+    for number, (at, hanja, share) in enumerate(losses):
+        yield _spelt(letters, {at: hanja}), chosen.score * share
+        for other, second, other_share in losses[number + 1 :]:
+            if other != at:
+                yield _spelt(letters, {at: hanja, other: second}), chosen.score * share * other_share
+
+
+def _spelt(letters: list[str], swaps: dict[int, str]) -> str:
+    return "".join([swaps.get(at, letter) for at, letter in enumerate(letters)])

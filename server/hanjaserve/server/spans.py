@@ -1,7 +1,8 @@
 """Words: converted units that belong together, with a probability and other spellings.
 
 A run of converted units ends where a unit is kept or where there is text between two units; the
-dictionary cuts it into words. The probability of a word is the product of its units'.
+dictionary cuts it into words. A word is as probable as the least probable of its units: they are chosen
+together, and their product would count one doubt several times (docs/decisions/063-word-scores.md).
 
 Not here: how a word is written into the text (rendering), what a unit is (codec), and words that are
 decided without the model (marks).
@@ -14,7 +15,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from hanjaserve.server.alternatives import Alternative, alternatives_of, losses_of
+from hanjaserve.server.alternatives import Alternative, alternatives_of, chosen_word
 from hanjaserve.server.codec.base import Decoded
 from hanjaserve.server.labels import KEEP, LabelTable
 from hanjaserve.server.options import Options
@@ -82,7 +83,7 @@ def find_words(decoded: Decoded, labels: LabelTable, words: Words) -> Runs:
         return Runs(first=first, last=last, scores=np.zeros(0))
     # A reduction goes on up to the next word; the kept units between them count as 1.
     factors = np.where(decoded.converted, decoded.scores[:, 0], 1.0).astype(np.float64)
-    return Runs(first=first, last=last, scores=np.multiply.reduceat(factors, first))
+    return Runs(first=first, last=last, scores=np.minimum.reduceat(factors, first))
 
 
 def _runs(decoded: Decoded) -> tuple[Ints, Ints]:
@@ -148,10 +149,10 @@ def spans_from(
     Example:
         Of 수도는 with the labels 首, 都, KEEP: one span, 0 to 2, 수도, 首都.
     """
-    found = find_words(decoded, labels, words or Words())
+    words = words or Words()
+    found = find_words(decoded, labels, words)
     spelling, characters = labels.labels, options.characters
     best = decoded.labels[:, 0].tolist()
-    losses = losses_of(decoded) if options.max_alternatives else None
     starts, ends = decoded.start[found.first].tolist(), decoded.end[found.last - 1].tolist()
     firsts, lasts, scores = found.first.tolist(), found.last.tolist(), found.scores.tolist()
     for start, end, first, last, score in zip(starts, ends, firsts, lasts, scores, strict=True):
@@ -161,11 +162,9 @@ def spans_from(
         if characters is not None and not characters.issuperset(hanja):
             continue
         others: tuple[Alternative, ...] = ()
-        if losses is not None:
-            others = alternatives_of(
-                decoded.labels[first:last], losses[first:last], spelling, score,
-                options.max_alternatives,
-            )  # fmt: skip
+        if options.max_alternatives:
+            chosen = chosen_word(decoded, spelling, first, last, score)
+            others = alternatives_of(chosen, words.words, options.max_alternatives)
             if characters is not None:
                 others = tuple(other for other in others if characters.issuperset(other.hanja))
         yield Span(

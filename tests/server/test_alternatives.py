@@ -1,0 +1,74 @@
+"""Other spellings of a word, and the word's own score."""
+
+import numpy as np
+import pytest
+
+from hanjaserve.server.alternatives import Alternative, alternatives_of, chosen_word
+from hanjaserve.server.codec.base import Decoded
+from hanjaserve.server.labels import LabelTable
+from hanjaserve.server.options import Options
+from hanjaserve.server.spans import spans_from
+from hanjaserve.server.words import Words
+
+SPELLING = ("", "醫", "意", "義", "師", "思", "士")
+WORDS = Words(words=frozenset({"醫師", "意思", "義士"}))
+
+
+def decoded(labels: list[list[int]], scores: list[list[float]]) -> Decoded:
+    units = len(labels)
+    return Decoded(
+        start=np.arange(units),
+        end=np.arange(1, units + 1),
+        labels=np.array(labels, np.int32),
+        scores=np.array(scores, np.float32),
+    )
+
+
+DOCTOR = decoded([[1, 2, 3, 0], [4, 5, 6, 0]], [[0.9, 0.05, 0.02, 0.03], [0.8, 0.15, 0.03, 0.02]])
+
+
+def others(words: frozenset[str], limit: int = 8) -> list[tuple[str, float]]:
+    chosen = chosen_word(DOCTOR, SPELLING, 0, 2, 0.8)
+    return [(a.hanja, pytest.approx(a.score, abs=1e-6)) for a in alternatives_of(chosen, words, limit)]  # type: ignore[misc]
+
+
+def test_alternatives_of_a_dictionary_word_are_dictionary_words() -> None:
+    assert others(WORDS.words) == [("意思", 0.05), ("義士", 0.02)]
+    assert others(WORDS.words, limit=1) == [("意思", 0.05)]
+
+
+def test_a_dictionary_word_without_others_has_none() -> None:
+    assert others(frozenset({"醫師"})) == []
+
+
+def test_what_no_dictionary_has_is_offered_other_combinations() -> None:
+    found = others(frozenset(), limit=3)
+    # One swap of 師 costs 0.8 / 0.15, one of 醫 0.9 / 0.05.
+    assert found == [("醫思", 0.15), ("意師", 0.8 * 0.05 / 0.9), ("醫士", 0.03)]
+    assert len(others(frozenset(), limit=8)) == 8
+
+
+def test_a_single_syllable_is_offered_its_other_candidates() -> None:
+    chosen = chosen_word(DOCTOR, SPELLING, 0, 1, 0.9)
+    found = alternatives_of(chosen, WORDS.words, 8)
+    assert [a.hanja for a in found] == ["意", "義"]
+    assert [a.score for a in found] == [pytest.approx(0.05), pytest.approx(0.02)]
+
+
+def test_a_long_word_is_looked_up_within_bounds() -> None:
+    """6 units of 4 candidates have 4,096 combinations; 64 of them are tried."""
+    long = decoded([[1, 2, 3, 4]] * 6, [[0.4, 0.3, 0.2, 0.1]] * 6)
+    chosen = chosen_word(long, SPELLING, 0, 6, 0.4)
+    assert alternatives_of(chosen, {"意" * 6, "義" * 6}, 8) == (
+        Alternative(hanja="意" * 6, score=pytest.approx(0.3)),
+    )
+
+
+def test_a_word_is_as_probable_as_its_least_probable_syllable() -> None:
+    labels = LabelTable(labels=SPELLING)
+    (span,) = spans_from(DOCTOR, "의사", labels, Options(with_spans=True, max_alternatives=2), words=WORDS)
+    assert (span.hanja, span.score) == ("醫師", pytest.approx(0.8))
+    assert [a.hanja for a in span.alternatives] == ["意思", "義士"]
+    assert span.score + sum(a.score for a in span.alternatives) <= 1
+    sure = Options(with_spans=True, min_score=0.85)
+    assert list(spans_from(DOCTOR, "의사", labels, sure, words=WORDS)) == []
