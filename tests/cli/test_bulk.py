@@ -7,11 +7,14 @@ import json
 import lzma
 import os
 import pickle
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,8 @@ from hanjaserve.cli.errors import CliError
 from hanjaserve.cli.main import main
 from hanjaserve.client import ConvertOptions
 from hanjaserve.server.bundle import Bundle
+from hanjaserve.server.errors import RuntimeFault
+from hanjaserve.server.local import LocalConverter
 from tests.support.tiny import convert
 
 TEXTS = [f"대한민국 {number}의 수도와\r 상수도" for number in range(7)]
@@ -231,6 +236,21 @@ def test_long_rows_make_short_parts_and_endless_lines_none(
     assert "line 1 is longer than 4 bytes" in bench.run()[-1].fault
 
 
+def test_a_text_on_which_the_runner_fails_is_a_bad_row(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    convert_batch = LocalConverter.convert_batch
+
+    def poisoned(self: LocalConverter, texts: Sequence[str], options: Any = None) -> Any:
+        if "독" in texts:
+            raise RuntimeFault("the runner failed")
+        return convert_batch(self, texts, options)
+
+    monkeypatch.setattr(LocalConverter, "convert_batch", poisoned)
+    (bench.input / "a.txt").write_text("수도\n독\n학교\n", "utf-8")
+    (report,) = bench.run(on_error="skip")
+    assert report.bad == ((2, "the runner failed"),)
+    assert (bench.output / report.name).read_text("utf-8") == "首都\n學校\n"
+
+
 def test_full_disk_and_another_model_are_faults(bench: Bench) -> None:
     (bench.input / "a.txt").write_text("수도\n", "utf-8")
     bench.output.write_text("in the way")
@@ -255,7 +275,9 @@ def test_sources(tmp_path: Path) -> None:
     ):
         with pytest.raises(CliError, match=message):
             find_sources([tmp_path / name for name in inputs], tmp_path / "out")
-    with pytest.raises(CliError, match="is in the output folder"):
+    again = find_sources([tmp_path / "one"], tmp_path / "one" / "sub")
+    assert [source.stem for source in again] == ["a"]
+    with pytest.raises(CliError, match=r"no files of a known format in .*one, outside of the output"):
         find_sources([tmp_path / "one"], tmp_path)
 
 
@@ -401,10 +423,50 @@ def undisturbed(
         yield from map(converter.finish, read_parts(source, task, ()))
 
 
+@pytest.fixture
+def here(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the command in this process, as if Ray had done the work."""
+    monkeypatch.setattr("hanjaserve.cli.bulk.job.reports", undisturbed)
+    monkeypatch.setenv("HANJASERVE_BUNDLE", str(tiny_bundle))
+    monkeypatch.setenv("HANJASERVE_RUNNER", "openvino")
+
+
+@pytest.mark.usefixtures("here")
+def test_the_first_bad_row_ends_the_command_and_so_does_a_bad_file(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["bulk", str(corpus / "a.parquet"), "-o", str(tmp_path / "out"), "--part-rows", "100"]
+    assert main(command) == 4
+    assert capsys.readouterr().err == (
+        f"hanjaserve bulk: {corpus / 'a.parquet'}: row 322: the text is null (see --on-error)\n"
+    )
+    assert len(list((tmp_path / "out").glob("a-*"))) == 3
+    assert main([*command, "--on-error", "skip"]) == 4
+    assert "599 rows" not in (told := capsys.readouterr().out) and "600 rows in 6 parts, 1 bad" in told
+    (tmp_path / "b.csv").write_text("id\n1\n")
+    assert main(["bulk", str(tmp_path / "b.csv"), "-o", str(tmp_path / "other")]) == 1
+    assert "b.csv: it has no column 'text'" in capsys.readouterr().err
+
+
+def listening(pids: Sequence[int]) -> set[str]:
+    """Addresses on which these processes listen, as /proc writes them."""
+    sockets = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                sockets.add(os.readlink(link))
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()]
+    return {line[1].split(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}
+
+
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_killed_work_goes_on_and_ends_as_if_nothing_had_been(
-    tiny_bundle: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle: Path, corpus: Path, tmp_path: Path, here: None
 ) -> None:
     flags = ("--part-rows", "10", "--on-error", "null", "--workers", "1")
     journal = tmp_path / "killed" / "journal.jsonl"
@@ -415,8 +477,14 @@ def test_killed_work_goes_on_and_ends_as_if_nothing_had_been(
     driver = bulk(tiny_bundle, corpus, "-o", tmp_path / "killed", *flags)
     wait_for(lambda: finished() >= 5)
     workers = workers_of(driver.pid)
+    everybody = list(offspring(driver.pid))
+    addresses = listening(everybody)
+    assert addresses and addresses <= LOOPBACK
+    commands = b"".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in everybody)
     driver.kill()
     driver.communicate()
+    for left in set(re.findall(rb"/tmp/ray-\w+", commands)):
+        shutil.rmtree(left, ignore_errors=True)
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 20)
     at_kill = finished()
     assert workers and at_kill < 181
@@ -430,9 +498,6 @@ def test_killed_work_goes_on_and_ends_as_if_nothing_had_been(
     assert err == "".join(f"{corpus / name}: row {row}: the text is {why}\n" for name, row, why in bad)
     assert "1,801 rows in 181 parts, 3 bad" in out and f"{1801 - 10 * at_kill:,} rows now" in out
 
-    monkeypatch.setattr("hanjaserve.cli.bulk.job.reports", undisturbed)
-    monkeypatch.setenv("HANJASERVE_BUNDLE", str(tiny_bundle))
-    monkeypatch.setenv("HANJASERVE_RUNNER", "openvino")
     assert main(["bulk", str(corpus), "-o", str(tmp_path / "quiet"), *flags]) == 4
     assert contents(tmp_path / "killed") == contents(tmp_path / "quiet")
 

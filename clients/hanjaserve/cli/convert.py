@@ -12,7 +12,6 @@ import argparse
 import io
 import json
 import os
-import signal
 import stat
 import sys
 from collections import deque
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from hanjaserve.cli.engines import Engine, add_engine_arguments, open_engine
-from hanjaserve.cli.errors import FAILED, OK, TERMINATED, USAGE, CliError
+from hanjaserve.cli.errors import FAILED, OK, USAGE, CliError, raise_on_sigterm
 from hanjaserve.cli.lines import Line, atomic_output, read_lines
 from hanjaserve.cli.wishes import add_option_arguments, options_of
 from hanjaserve.client import Conversion, ConvertOptions, ItemError
@@ -81,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     options = _options(arguments)
-    _raise_on_sigterm()
+    raise_on_sigterm()
     with ExitStack() as stack:
         source = stack.enter_context(_open_input(arguments))
         engine = stack.enter_context(open_engine(arguments))
@@ -113,15 +112,6 @@ def _options(arguments: argparse.Namespace) -> ConvertOptions:
         with_kept=arguments.kept,
         first_only=arguments.first_only,
     )
-
-
-def _raise_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack, so that no temporary file stays behind."""
-
-    def on_signal(number: int, frame: object) -> None:
-        raise SystemExit(TERMINATED)
-
-    signal.signal(signal.SIGTERM, on_signal)
 
 
 @contextmanager

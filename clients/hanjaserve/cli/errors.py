@@ -1,5 +1,7 @@
 """What ends a command early, and the exit codes that all commands share."""
 
+import signal
+
 OK = 0
 FAILED = 1
 """The command could not do its work: a text was refused, the server failed."""
@@ -27,3 +29,12 @@ class CliError(Exception):
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def raise_on_sigterm() -> None:
+    """Let SIGTERM unwind the stack, so that nothing temporary stays behind."""
+
+    def on_signal(number: int, frame: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, on_signal)

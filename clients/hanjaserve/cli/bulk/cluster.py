@@ -1,7 +1,8 @@
 """Ray, started on this machine for one command, or joined where it runs already.
 
-Whoever reaches the ports of Ray can run code in it. What is started here listens on the loopback interface
-only, and wants a token that this process has made and nobody else knows.
+Whoever reaches the ports or sockets of Ray can run code in it. What is started here listens on the loopback
+interface only, wants a token that this process has made and nobody else knows, and has its sockets and
+logs in a folder that others can't enter.
 """
 
 import logging
@@ -9,9 +10,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hanjaserve.cli.errors import CliError
+from hanjaserve.cli.errors import CliError, raise_on_sigterm
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # else Ray tells its makers that it is used
@@ -36,15 +38,23 @@ def joined(workers: int | None, address: str | None) -> Iterator[int]:
     Raises:
         CliError: It can't be started or joined, or something in it breaks.
     """
-    settings: dict[str, Any] = {"address": address}
-    environment = dict(QUIET)
-    if address is None:
-        cores = workers or len(os.sched_getaffinity(0))
-        # One more than the workers have, for who reads.
-        settings = {"address": "local", "num_cpus": cores + 1, "include_dashboard": False}
-        environment |= {**HERE, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    os.environ.update(environment)
+    os.environ.update(QUIET)
+    if address is not None:
+        with _initialised(address=address) as cores:
+            yield workers or max(1, cores - 1)
+        return
+    os.environ.update({**HERE, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    workers = workers or len(os.sched_getaffinity(0))
+    # Not $TMPDIR: the names of sockets must be short. Ray opens its own folder, below ours, to everybody.
+    with TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        settings = {"num_cpus": workers + 1, "include_dashboard": False, "_temp_dir": f"{folder}/r"}
+        with _initialised(address="local", **settings):
+            yield workers
 
+
+@contextmanager
+def _initialised(**settings: Any) -> Iterator[int]:
+    """Have Ray while the block runs; gives the number of its cores, one of which is for who reads."""
     import ray  # reads the environment when it is imported
     import ray.data
     from ray.exceptions import RayError
@@ -52,10 +62,11 @@ def joined(workers: int | None, address: str | None) -> Iterator[int]:
     try:
         with _silenced():
             ray.init(logging_level=logging.ERROR, log_to_driver=False, **settings)
+        raise_on_sigterm()  # in the place of Ray's own handler, which shows a stack
         try:
             logging.getLogger("ray.data").setLevel(logging.ERROR)
             ray.data.DataContext.get_current().enable_progress_bars = False
-            yield workers or max(1, int(ray.cluster_resources()["CPU"]) - 1)
+            yield int(ray.cluster_resources()["CPU"])
         finally:
             ray.shutdown()
     except (RayError, ConnectionError) as error:

@@ -65,21 +65,27 @@ class Source:
 def find_sources(inputs: Sequence[Path], output: Path) -> list[Source]:
     """List the files; of a folder, all that have a known name, in the order of their names.
 
+    Args:
+        inputs: Files and folders.
+        output: The output folder; what is in it does not count.
+
     Raises:
         CliError: There are none, one has no known format, or two would get the same name.
     """
     sources: dict[str, Source] = {}
     for given in inputs:
         for path, name in _files(given):
+            # What an earlier run has written below the input is no input.
             if path.resolve().is_relative_to(output.resolve()):
-                raise CliError(f"{path} is in the output folder: choose another one", USAGE)
+                continue
             suffix = _suffix(name)
             source = Source(path=str(path.resolve()), stem=name[: -len(suffix)], suffix=suffix)
             other = sources.setdefault(name, source)
             if other.path != source.path:
                 raise CliError(f"{other.path} and {path} would both become {name}: convert them apart", USAGE)
     if not sources:
-        raise CliError(f"there are no files of a known format ({_known()}) in the input", USAGE)
+        named = ", ".join(map(str, inputs))
+        raise CliError(f"no files of a known format in {named}, outside of the output: {_known()}", USAGE)
     return list(sources.values())
 
 
