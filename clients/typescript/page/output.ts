@@ -8,6 +8,8 @@
 import type { Range, Rendering } from "../src/index.js";
 import { type Passage, type Piece, spelling, written } from "./pieces.js";
 
+const STOP = ".word[tabindex='0']";
+
 /** How the text is shown. */
 export interface Look {
   readonly rendering: Rendering;
@@ -65,7 +67,8 @@ export class Output {
       this.#segments.delete(id);
     }
     if (focused && !this.#root.contains(document.activeElement)) this.find(focused)?.focus();
-    this.#makeStop(this.#words().find((word) => word.tabIndex === 0) ?? this.#words()[0]);
+    const first = this.#root.querySelector<HTMLElement>(".word");
+    this.#makeStop(this.#root.querySelector<HTMLElement>(STOP) ?? first ?? undefined);
   }
 
   #segment(passage: Passage, look: Look): HTMLElement {
@@ -98,7 +101,7 @@ export class Output {
 
   /** One word is a stop of the Tab key; from it, the arrows lead to the others. */
   #makeStop(word: HTMLElement | undefined): void {
-    for (const other of this.#words()) if (other.tabIndex === 0 && other !== word) other.tabIndex = -1;
+    for (const other of this.#root.querySelectorAll<HTMLElement>(STOP)) if (other !== word) other.tabIndex = -1;
     if (word) word.tabIndex = 0;
   }
 
