@@ -11,8 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from hanjaserve.client import Client
+from hanjaserve.client.access import Access
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.web.live import HALF_CLOSE, MAX_MESSAGE_BYTES, LiveBridge
+from hanjaserve.web.site import listening
+from hanjaserve.web.upstream import Upstream
 
 CONFIG = pb.LiveRequest(config=pb.LiveConfig(offset_unit=pb.OFFSET_UNIT_UTF16))
 TEXT = "대한민국의 수도. 😀 상수도"
@@ -118,17 +121,16 @@ class SilentUpstream:
 
 
 @asynccontextmanager
-async def silent(max_sessions: int) -> AsyncIterator[tuple[SilentUpstream, LiveBridge, str]]:
+async def silent(max_sessions: int) -> AsyncIterator[tuple[SilentUpstream, str]]:
     upstream, app = SilentUpstream(), web.Application()
     bridge = LiveBridge(upstream, max_sessions=max_sessions)  # type: ignore[arg-type]
     app.add_routes([web.get("/live", bridge.handle)])
-    app.on_shutdown.append(bridge.close)
     async with TestServer(app) as server:
-        yield upstream, bridge, str(server.make_url("/live"))
+        yield upstream, str(server.make_url("/live"))
 
 
 async def test_a_browser_that_goes_ends_its_call(http: aiohttp.ClientSession) -> None:
-    async with silent(max_sessions=1) as (upstream, _, url):
+    async with silent(max_sessions=1) as (upstream, url):
         for number in range(2):  # the second one finds the place of the first
             async with http.ws_connect(url):
                 pass
@@ -136,7 +138,7 @@ async def test_a_browser_that_goes_ends_its_call(http: aiohttp.ClientSession) ->
 
 
 async def test_too_many_pages(http: aiohttp.ClientSession) -> None:
-    async with silent(max_sessions=1) as (_, _, url), http.ws_connect(url), http.ws_connect(url) as second:
+    async with silent(max_sessions=1) as (_, url), http.ws_connect(url), http.ws_connect(url) as second:
         assert (await told(second))[1] == {
             "code": "RESOURCE_EXHAUSTED",
             "message": "1 pages are open already: close one",
@@ -144,10 +146,14 @@ async def test_too_many_pages(http: aiohttp.ClientSession) -> None:
         }
 
 
-async def test_pages_are_told_that_the_bridge_ends(http: aiohttp.ClientSession) -> None:
-    async with silent(max_sessions=1) as (upstream, bridge, url), http.ws_connect(url) as socket:
-        closing = asyncio.create_task(bridge.close(web.Application()))
-        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-        assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY
-        await closing
-        await asyncio.wait_for(upstream.calls[0].cancelled.wait(), 5)
+@pytest.mark.parametrize("listens", [True, False])
+async def test_pages_are_told_that_the_command_ends(
+    address: str, http: aiohttp.ClientSession, listens: bool
+) -> None:
+    async with Upstream(Access(target=address)) as upstream:
+        async with listening(upstream, 0) as url:
+            socket = await http.ws_connect(f"{url}live")
+            reading = asyncio.create_task(socket.receive()) if listens else None
+        if reading:
+            assert (await reading).type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY

@@ -63,9 +63,7 @@ class CallBridge:
 
 def _timeout_s(request: web.Request) -> float:
     given = request.headers.get("Connect-Timeout-Ms", "")
-    if not (given.isascii() and given.isdigit()):
-        return TIMEOUT_S
-    return min(max(int(given), 1) / 1000, TIMEOUT_S)  # to gRPC, 0 is no deadline
+    return min(int(given) / 1000, TIMEOUT_S) if given.isascii() and given.isdigit() else TIMEOUT_S
 
 
 def _failed(error: ConvertError) -> web.Response:

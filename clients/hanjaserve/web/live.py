@@ -26,6 +26,8 @@ MAX_SESSIONS = 64
 """Pages that are open at a time."""
 HEARTBEAT_S = 20.0
 """A browser that is gone is noticed within one and a half of these."""
+CLOSING_S = 1.0
+"""What a browser gets to answer that its socket is closed."""
 FULL_RETRY_S = 2.0
 
 
@@ -40,7 +42,7 @@ class LiveBridge:
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one WebSocket, from handshake to close."""
         socket = web.WebSocketResponse(
-            max_msg_size=MAX_MESSAGE_BYTES, heartbeat=HEARTBEAT_S, compress=False
+            max_msg_size=MAX_MESSAGE_BYTES, heartbeat=HEARTBEAT_S, timeout=CLOSING_S, compress=False
         )
         await socket.prepare(request)
         if len(self._sockets) >= self._max_sessions:
@@ -58,8 +60,9 @@ class LiveBridge:
 
     async def close(self, _: web.Application) -> None:
         """Close every socket, since the bridge ends."""
-        for socket in tuple(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"hanjaserve web has ended")
+        why = b"hanjaserve web has ended"
+        closing = [socket.close(code=WSCloseCode.GOING_AWAY, message=why) for socket in self._sockets]
+        await asyncio.gather(*closing)
 
     async def _join(self, socket: web.WebSocketResponse) -> ConvertError | None:
         """Pass messages on until either side ends; why it ended, None if all is well.

@@ -41,6 +41,7 @@ test("a syllable is composed: every state is sent, each once", () => {
   field.change("ㅅ", 1, [["compositionstart", ""], ["compositionupdate", "ㅅ"], ["input"]]);
   assert.deepEqual([live.source, typing.composing], ["ㅅ", { start: 0, end: 1 }]);
   field.change("수", 1, [["compositionupdate", "수"], ["input"]]);
+  assert.deepEqual(typing.composing, { start: 0, end: 1 }, "where it began, wherever the caret is now");
   field.change("숟", 1, [["compositionupdate", "숟"], ["input"]]);
   // ㅗ takes the ㄷ with it: 수 is done, and 도 begins.
   field.change("수", 1, [["compositionupdate", "수"], ["input"], ["compositionend", "수"]]);
