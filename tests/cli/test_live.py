@@ -162,7 +162,7 @@ def test_in_a_terminal(address: str) -> None:
         terminal.type("수도와 상수도")
         terminal.until("首都와 상水道")
         terminal.type("\t")
-        terminal.until("1 水道 0.58")
+        terminal.until("1 水道 0.76")
         terminal.type("\x1b[A\n\x04")  # up from the first one is the last one, the word in Hangul
         # The chosen spelling, printed once the screen is left.
         terminal.until("\x1b[?1049l首都와 상수도\r\n")
