@@ -140,7 +140,9 @@ def _start_from(source: str, model: HanjaTokenClassifier, tables: Tables) -> Non
 
 DEFAULTS = TrainConfig()
 MIX = Mix()
-SIZES = ("annotated", "precedents", "statutes", "reviews", "words", "frequent", "foreign", "compounds")
+SIZES = (
+    "annotated", "precedents", "statutes", "reviews", "words", "frequent", "foreign", "compounds", "clauses"
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

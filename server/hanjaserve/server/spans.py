@@ -2,7 +2,7 @@
 
 A run of converted units ends where a unit is kept or where there is text between two units; the
 dictionary cuts it into words. A word is as probable as the least probable of its units: they are chosen
-together, and their product would count one doubt several times (docs/decisions/063-word-scores.md).
+together, and their product would count one doubt several times (docs/decisions/064-word-scores.md).
 
 Not here: how a word is written into the text (rendering), what a unit is (codec), and words that are
 decided without the model (marks).

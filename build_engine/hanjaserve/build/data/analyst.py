@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from hanjaserve.build.data.clauses import Clauses
 from hanjaserve.build.data.compounds import Compound, Senses
 from hanjaserve.build.data.corpus import MODERN, Sentence
 from hanjaserve.build.data.distant import KEEP, Labeller, Labels, Morpheme, full_labels
@@ -79,6 +80,11 @@ class Analyst:
             text += form
         labels = self._labellers[GENERAL].label(text, morphemes)
         return Sentence(style=MODERN, domain=GENERAL, text=text, labels=labels)
+
+    def clauses(self, clauses: Clauses, count: int, chance: random.Random) -> Iterator[Sentence]:
+        """Clauses with distant labels."""
+        texts = (self._kiwi.join(clauses.draw(chance)) for _ in range(count))
+        yield from self.plain(texts, GENERAL, 0.0, chance)
 
     def compound(self, parts: Compound, chance: random.Random) -> Sentence:
         """A compound in an artificial context, its parts together or apart."""

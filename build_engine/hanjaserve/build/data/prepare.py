@@ -5,6 +5,7 @@ statutes, mixed       Hanja gives the reading; what is left in Hangul is not kno
 statutes, annotated   distant labels, and the Hanja that the text itself gives in parentheses
 plain text            distant labels, a part of it cut to fragments as short as a button's text
 words                 of the dictionary, and those that no dictionary of Hanja has, in artificial contexts
+clauses               put together from nouns, verbs and endings, with distant labels
 compounds             of the dictionary, apart and in artificial contexts: their parts' senses are known
 """
 
@@ -17,12 +18,15 @@ import numpy as np
 
 from hanjaserve.build.data import sources
 from hanjaserve.build.data.analyst import Analyst
+from hanjaserve.build.data.clauses import Clauses
 from hanjaserve.build.data.corpus import LONGEST, MODERN, SCRIPTURE, STATUTE, Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labels, full_labels
 from hanjaserve.build.data.spellings import usage
 from hanjaserve.build.data.tables import Tables
 from hanjaserve.build.data.vocabulary import GENERAL, LAW, Vocabulary, mixed_statutes
 from hanjaserve.server.readings import is_syllable
+
+VERBAL = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class Mix:
         frequent: the same, drawn by how frequent they are in Korean text.
         foreign: nouns that no dictionary of Hanja has, native or loan words, drawn in the same way.
         compounds: drawn from those of the dictionary, each with its parts apart or together.
+        clauses: of nouns, verbs and endings.
         fragments: share of the plain sentences of which only a few words are taken.
     """
 
@@ -47,6 +52,7 @@ class Mix:
     frequent: int = 150_000
     foreign: int = 60_000
     compounds: int = 200_000
+    clauses: int = 240_000
     fragments: float = 0.35
 
 
@@ -96,11 +102,22 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
     ):
         wanted = (line for line in sources.lines(name) if len(line) > 5 and key(line) not in banned)
         yield from analyst.plain(islice(wanted, count), domain, mix.fragments, chance)
-    words = _drawn(sorted(vocabulary.weights[GENERAL]), analyst.nouns(usage()), mix, chance)
+    nouns = analyst.nouns(usage())
+    words = _drawn(sorted(vocabulary.weights[GENERAL]), nouns, mix, chance)
     yield from (analyst.in_context(word, chance.choice(words), chance) for word in words)
     if vocabulary.compounds:
         drawn = chance.choices(vocabulary.compounds, _ambiguity(vocabulary), k=mix.compounds)
         yield from (analyst.compound(compound, chance) for compound in drawn)
+    if nouns:
+        yield from analyst.clauses(_clauses(vocabulary, nouns), mix.clauses, chance)
+
+
+def _clauses(vocabulary: Vocabulary, nouns: dict[str, float]) -> Clauses:
+    """Of all nouns, the frequent ones more often; the most frequent of two Hanja also make verbs."""
+    known = vocabulary.weights[GENERAL]
+    ranked = sorted(nouns, key=lambda noun: -nouns[noun])
+    verbal = [noun for noun in ranked if len(noun) == 2 and noun in known]
+    return Clauses({noun: share**0.5 for noun, share in nouns.items()}, verbal[:VERBAL])
 
 
 def _ambiguity(vocabulary: Vocabulary) -> list[float]:
