@@ -64,7 +64,9 @@ def test_end_under_load(tiny_bundle: Path, tmp_path: Path) -> None:
             assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
             assert accepted.result().conversion.text == CONVERTED
             assert server.wait(30) == 0
-        assert set(load.errors) == {grpc.StatusCode.UNAVAILABLE}
+        # gRPC cancels what reaches a server in the moment in which it stops; clients try that again, too.
+        assert grpc.StatusCode.UNAVAILABLE in load.errors
+        assert set(load.errors) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
         assert set(load.answers) == {CONVERTED}
 
 
