@@ -40,4 +40,6 @@ def tiny_model(tables: Tables) -> HanjaTokenClassifier:
     with torch.no_grad():
         for weight in (model.candidates.hanja.weight, model.char.weight, model.query.weight):
             weight.normal_(0.0, 0.7, generator=torch.Generator().manual_seed(3))
+        for layer in model.encoder.layers:
+            layer.neighbours.weight.normal_(0.0, 0.3, generator=torch.Generator().manual_seed(5))
     return model

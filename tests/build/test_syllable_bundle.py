@@ -55,7 +55,7 @@ def test_every_syllable_keeps_its_reading(bundle: Bundle) -> None:
             if before != after:
                 assert after in READINGS[before]
                 converted += 1
-    assert converted > 20
+    assert converted > 15
 
 
 def test_matrix_products_are_fp16(bundle: Bundle) -> None:

@@ -3,6 +3,7 @@ import torch
 from syllable_model import READINGS, tiny_model, tiny_tables  # type: ignore[import-not-found]
 
 from hanjaserve.build.model import HanjaTokenClassifier
+from hanjaserve.build.model.encoder import Neighbours
 from hanjaserve.build.model.lexicon import SLOTS, slot_at
 
 TEXT = "법원 수도의사 회의수"
@@ -59,6 +60,20 @@ def test_padding_changes_nothing(model: HanjaTokenClassifier) -> None:
     alone, _ = model(tokens(TEXT))
     padded, _ = model(torch.nn.functional.pad(tokens(TEXT), (0, 5)))
     torch.testing.assert_close(padded[:, : alone.shape[1]], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_neighbours_are_summed_by_distance() -> None:
+    neighbours = Neighbours(1)
+    with torch.no_grad():
+        # 3, 2, 1 before and 1, 2, 3 after.
+        neighbours.weight.copy_(torch.tensor([[1.0], [10.0], [100.0], [1e3], [1e4], [1e5]]))
+    hidden = torch.tensor([[[1.0], [2.0], [3.0], [4.0], [5.0]]])
+    assert neighbours(hidden)[0, :, 0].tolist() == [432_000, 543_100, 54_210, 5_321, 432]
+
+
+def test_a_model_that_was_trained_without_neighbours_goes_on_unchanged() -> None:
+    hidden = torch.ones(1, 4, 8)
+    assert torch.equal(Neighbours(8)(hidden), torch.zeros_like(hidden))
 
 
 def test_every_syllable_of_a_word_gets_the_same_copy_score(model: HanjaTokenClassifier) -> None:

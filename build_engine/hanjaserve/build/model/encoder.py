@@ -2,6 +2,10 @@
 
 Relative positions let a window be longer than any training text; the attention is written out
 (no fused kernel) because that is what exports to the plainest graph.
+
+Attention finds words that belong together, but hardly learns what stands two syllables ahead: the biases of
+the first models stayed below 0.4 beyond the next syllable, and 할 수도 있다 looked like 首都. So every layer
+also sums its neighbours, with a weight for each channel and distance (a depthwise convolution).
 """
 
 import torch
@@ -12,14 +16,40 @@ from hanjaserve.build.model.configuration import HanjaConfig
 MASKED = -10000.0  # a constant that FP16 can hold
 
 
+REACH = 3
+"""Syllables to either side that a layer sums."""
+
+
+class Neighbours(nn.Module):
+    """The weighted sum of what stands up to REACH places before and after.
+
+    The weights begin at 0: a model that was trained without goes on from where it was.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2 * REACH, width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Hidden float [b, t, d] -> float [b, t, d]; shifts and products, which every engine fuses."""
+        length = hidden.shape[1]
+        padded = nn.functional.pad(hidden, (0, 0, REACH, REACH))
+        places = [place for place in range(2 * REACH + 1) if place != REACH]
+        total = torch.zeros_like(hidden)
+        for weight, place in zip(self.weight, places, strict=True):
+            total = total + padded[:, place : place + length] * weight
+        return total
+
+
 class Layer(nn.Module):
-    """Self-attention and feed-forward, each behind a LayerNorm and a residual."""
+    """Neighbours and self-attention, then feed-forward, each behind a LayerNorm and a residual."""
 
     def __init__(self, config: HanjaConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.heads = config.num_attention_heads
         self.attention_norm = nn.LayerNorm(width)
+        self.neighbours = Neighbours(width)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attention_out = nn.Linear(width, width)
         self.feed_norm = nn.LayerNorm(width)
@@ -27,11 +57,14 @@ class Layer(nn.Module):
         self.feed_out = nn.Linear(config.intermediate_size, width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """Hidden float [b, t, d], bias float [b, h, t, t] -> float [b, t, d]."""
+    def forward(self, hidden: Tensor, bias: Tensor, real: Tensor) -> Tensor:
+        """Hidden float [b, t, d], bias float [b, h, t, t], real float [b, t, 1] -> float [b, t, d]."""
         batch, length, width = hidden.shape
         size = width // self.heads
-        qkv = self.query_key_value(self.attention_norm(hidden))
+        normed = self.attention_norm(hidden)
+        # Padding is nobody's neighbour.
+        near = self.neighbours(normed * real)
+        qkv = self.query_key_value(normed + near)
         qkv = qkv.view(batch, length, 3, self.heads, size).permute(2, 0, 3, 1, 4)
         query, key, value = qkv[0], qkv[1], qkv[2]
         if torch.compiler.is_exporting() or not self.training:
@@ -40,7 +73,7 @@ class Layer(nn.Module):
         else:
             mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         mixed = mixed.transpose(1, 2).reshape(batch, length, width)
-        hidden = hidden + self.dropout(self.attention_out(mixed))
+        hidden = hidden + near + self.dropout(self.attention_out(mixed))
         fed = self.feed_out(nn.functional.relu(self.feed_in(self.feed_norm(hidden))))
         out: Tensor = hidden + self.dropout(fed)
         return out
@@ -61,8 +94,9 @@ class Encoder(nn.Module):
         place = torch.arange(hidden.shape[1], device=hidden.device)
         apart = (place[None, :] - place[:, None]).clamp(-self.distance, self.distance)
         bias = self.position(apart + self.distance).permute(2, 0, 1)[None]
-        bias = bias + (1.0 - mask.to(hidden.dtype))[:, None, None, :] * MASKED
+        real = mask.to(hidden.dtype)
+        bias = bias + (1.0 - real)[:, None, None, :] * MASKED
         for layer in self.layers:
-            hidden = layer(hidden, bias)
+            hidden = layer(hidden, bias, real[..., None])
         normed: Tensor = self.norm(hidden)
         return normed
