@@ -6,7 +6,7 @@ import pytest
 from syllable_model import WORDS, tiny_tables  # type: ignore[import-not-found]
 
 from hanjaserve.build.data.analyst import Analyst
-from hanjaserve.build.data.clauses import Clauses
+from hanjaserve.build.data.clauses import LOOKALIKE_SHARE, Clauses
 from hanjaserve.build.data.distant import KEEP
 from hanjaserve.build.data.vocabulary import Vocabulary
 
@@ -34,7 +34,16 @@ def test_clauses_have_what_looks_sino_korean_and_is_kept_and_what_is_not() -> No
 
 
 def test_nouns_are_drawn_by_their_weights() -> None:
+    drawn = nouns_of(Clauses({"회의": 3.0, "법원": 1.0}, []))
+    assert drawn.count("회의") / len(drawn) == pytest.approx(0.75, abs=0.03)
+
+
+def test_nouns_that_look_like_endings_are_drawn_however_rare_they_are() -> None:
+    drawn = nouns_of(Clauses({"회의": 1.0, "법원": 1.0, "수도": 1e-6, "지도": 1e-6}, []))
+    for noun in ("수도", "지도"):
+        assert drawn.count(noun) / len(drawn) == pytest.approx(LOOKALIKE_SHARE / 2, abs=0.02)
+
+
+def nouns_of(clauses: Clauses) -> list[str]:
     chance = random.Random(1)
-    clauses = Clauses({"수도": 3.0, "법원": 1.0}, [])
-    drawn = [form for _ in range(3_000) for form, tag in clauses.draw(chance) if tag == "NNG"]
-    assert drawn.count("수도") / len(drawn) == pytest.approx(0.75, abs=0.03)
+    return [form for _ in range(3_000) for form, tag in clauses.draw(chance) if tag == "NNG"]

@@ -17,6 +17,10 @@ VERBS = """
     웃 울 자 깨 잃 얻 잡 놓치 느끼 믿 참 견디 버리 모으 늘리 줄이 올리 떨어지 생기 사라지 나타나 끝나
     시키 부르 이기 지 막 끊 잇 풀 묶 덮 싸우 지키 떠나
 """.split()
+LOOKALIKES = ("수도", "지도", "기도", "수가", "지가", "수만", "기만", "정도", "대로", "이상")
+"""Nouns that are spelt like the end of a verb, which is far more frequent: drawn like other nouns, they
+would be 28 of 20,000, and a model that keeps 수도 whatever stands before it would be right nearly always."""
+LOOKALIKE_SHARE = 0.15
 TO_BE = (("있", "VA"), ("없", "VA"))
 ENDS: Sequence[Sequence[Morph]] = (
     (("다", "EF"),),
@@ -45,6 +49,7 @@ class Clauses:
 
     def __init__(self, nouns: dict[str, float], verbal: Sequence[str]) -> None:
         self._nouns, self._weights = list(nouns), list(nouns.values())
+        self._lookalikes = [noun for noun in LOOKALIKES if noun in nouns]
         self._verbal = verbal
 
     def draw(self, chance: random.Random) -> list[Morph]:
@@ -59,6 +64,8 @@ class Clauses:
         return clause + self._verb(chance) + _ending(chance)
 
     def _noun(self, chance: random.Random) -> str:
+        if self._lookalikes and chance.random() < LOOKALIKE_SHARE:
+            return chance.choice(self._lookalikes)
         return chance.choices(self._nouns, self._weights)[0]
 
     def _verb(self, chance: random.Random) -> list[Morph]:
