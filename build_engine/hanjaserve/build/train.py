@@ -30,9 +30,9 @@ from hanjaserve.server.errors import BuildError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Hyperparameters; the defaults made the bundled model."""
+    """Hyperparameters."""
 
-    steps: int = 4000
+    steps: int = 16_000
     batch_tokens: int = 4096
     learning_rate: float = 3e-3
     warmup: float = 0.05

@@ -31,7 +31,7 @@ VERBAL = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """How much of every source, in sentences; the defaults made the bundled model.
+    """How much of every source, in sentences.
 
     Attributes:
         scripture_passes: how often every verse stands in the corpus.
