@@ -4,6 +4,7 @@ It has a sync channel of its own rather than a hidden event loop: it may be shar
 and it does not get in the way of an event loop that the process runs besides.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,10 @@ _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response")
 
 
+INTERRUPTED_CLOSE_S = 1.0
+"""How long to wait for gRPC when a signal ends the process."""
+
+
 class SyncClient:
     """Converts Hangul to Hanja on a hanjaserve server; the arguments are those of `Client`.
 
@@ -100,7 +105,14 @@ class SyncClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if kind is None or issubclass(kind, Exception):
+            self.close()
+            return
+        # A signal ends the process. It may have struck inside gRPC, whose close() then waits for ever for a
+        # call that it has lost sight of.
+        closing = threading.Thread(target=self.close, daemon=True)
+        closing.start()
+        closing.join(INTERRUPTED_CLOSE_S)
 
     def close(self) -> None:
         """End the connection and what still runs on it."""
