@@ -284,3 +284,13 @@ async def test_overhead_per_batch_is_small(entries: int) -> None:
             best = min(best, time.perf_counter() - started)
     print(f"{best * 1e3:.2f} ms")
     assert best < 0.02
+
+
+def test_a_runner_that_comes_back_after_the_end_is_no_error() -> None:
+    async def ended() -> Pool:
+        async with open_pool(FakeRunner()) as (pool, _):
+            return pool
+
+    pool = asyncio.run(ended())
+    # Its loop is closed; the thread of a runner that hung does this whenever it pleases.
+    pool._hand_over(object(), object(), [], 0.0)  # type: ignore[arg-type]

@@ -315,7 +315,12 @@ class Pool:
         self, worker: Worker, work: Work, outcomes: list[Outcome] | RunnerBroken, seconds: float
     ) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._finished, worker, work, outcomes, seconds)
+        try:
+            self._loop.call_soon_threadsafe(self._finished, worker, work, outcomes, seconds)
+        except RuntimeError:
+            # A runner that hung and was left behind may come back after the server has ended.
+            if not self._loop.is_closed():
+                raise
 
 
 def _owner(entry: Entry) -> tuple[_Call, int]:
