@@ -48,6 +48,21 @@ def test_what_no_dictionary_has_is_offered_other_combinations() -> None:
     assert len(others(frozenset(), limit=8)) == 8
 
 
+def test_a_long_run_without_a_dictionary_costs_no_more_than_its_best_swaps() -> None:
+    units = 2_000
+    long = decoded([[1, 2, 3, 4]] * units, [[0.4, 0.3, 0.2, 0.1]] * units)
+    found = alternatives_of(chosen_word(long, SPELLING, 0, units, 0.4), frozenset(), 8)
+    assert len(found) == 8
+    assert found[0].score == pytest.approx(0.3)
+    assert all(len(other.hanja) == units for other in found)
+
+
+def test_three_swaps_may_be_better_than_one() -> None:
+    close = decoded([[1, 2], [1, 2], [1, 2], [1, 2]], [[0.5, 0.49], [0.5, 0.49], [0.5, 0.49], [0.9, 0.01]])
+    found = alternatives_of(chosen_word(close, SPELLING, 0, 4, 0.5), frozenset(), 7)
+    assert found[-1].hanja == "意意意醫"
+
+
 def test_a_single_syllable_is_offered_its_other_candidates() -> None:
     chosen = chosen_word(DOCTOR, SPELLING, 0, 1, 0.9)
     found = alternatives_of(chosen, WORDS.words, 8)

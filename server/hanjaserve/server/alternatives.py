@@ -65,7 +65,7 @@ def alternatives_of(chosen: Chosen, words: Collection[str], limit: int) -> tuple
         limit: At most so many.
     """
     known = {hanja: p for hanja, p in _combinations(chosen.units) if hanja in words}
-    found = known if known else dict(_swapped(chosen))
+    found = known if known else _swapped(chosen, limit)
     found.pop(chosen.hanja, None)
     best = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit]
     return tuple(Alternative(hanja=hanja, score=p) for hanja, p in best)
@@ -80,20 +80,22 @@ def _combinations(units: list[list[tuple[str, float]]]) -> Iterator[tuple[str, f
         yield "".join([hanja for hanja, _ in parts]), min(p for _, p in parts)
 
 
-def _swapped(chosen: Chosen) -> Iterator[tuple[str, float]]:
-    """The word with one unit swapped, or two; those with one come first, as two cost both."""
-    losses = [
-        (at, hanja, p / unit[0][1])
-        for at, unit in enumerate(chosen.units)
-        for hanja, p in unit[1:]
+def _swapped(chosen: Chosen, limit: int) -> dict[str, float]:
+    """The best words with units swapped; every swap costs its share of the word's probability.
+
+    The best `limit` of them need no swap beyond the `limit` cheapest, since each by itself is a better word.
+    """
+    swaps = [
+        (p / unit[0][1], at, hanja) for at, unit in enumerate(chosen.units) for hanja, p in unit[1:]
     ]
-    letters = [unit[0][0] if unit else "" for unit in chosen.units]
-    for number, (at, hanja, share) in enumerate(losses):
-        yield _spelt(letters, {at: hanja}), chosen.score * share
-        for other, second, other_share in losses[number + 1 :]:
-            if other != at:
-                yield _spelt(letters, {at: hanja, other: second}), chosen.score * share * other_share
-
-
-def _spelt(letters: list[str], swaps: dict[int, str]) -> str:
-    return "".join([swaps.get(at, letter) for at, letter in enumerate(letters)])
+    combinations: list[tuple[float, dict[int, str]]] = [(chosen.score, {})]
+    for share, at, hanja in sorted(swaps, key=lambda swap: -swap[0])[:limit]:
+        combinations += [
+            (score * share, {**swapped, at: hanja}) for score, swapped in combinations if at not in swapped
+        ]
+        combinations = sorted(combinations, key=lambda one: -one[0])[: limit + 1]
+    letters = [unit[0][0] for unit in chosen.units]
+    return {
+        "".join([swapped.get(at, letter) for at, letter in enumerate(letters)]): score
+        for score, swapped in combinations
+    }
