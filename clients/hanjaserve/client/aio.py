@@ -24,7 +24,7 @@ from hanjaserve.client.channel import (
     DEFAULT_TARGET,
     DEFAULT_TIMEOUT_S,
     PARALLEL_BATCHES,
-    channel_options,
+    aio_channel,
     not_ready,
 )
 from hanjaserve.client.errors import Unavailable, error_from_rpc
@@ -96,12 +96,7 @@ class Client:
         self._retry = retry or RetryPolicy()
         self._metadata = with_token(metadata, token, target=target, credentials=credentials)
         self._observer = observer or Blind()
-        options = channel_options(target)
-        self._channel = (
-            grpc.aio.insecure_channel(target, options)
-            if credentials is None
-            else grpc.aio.secure_channel(target, credentials, options)
-        )
+        self._channel = aio_channel(target, credentials)
         self._stub = aio_stub(self._channel)
         self._known_limits: Limits | None = None
 

@@ -1,4 +1,6 @@
-"""Channel settings that both clients share."""
+"""Channel settings that all clients share."""
+
+import grpc
 
 from hanjaserve.client.access import is_loopback
 from hanjaserve.client.errors import Unavailable
@@ -36,6 +38,14 @@ def channel_options(target: str) -> list[tuple[str, int]]:
         # Two clients of one process must not share one connection and its fate.
         ("grpc.use_local_subchannel_pool", 1),
     ]
+
+
+def aio_channel(target: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    """A channel for an event loop; without credentials in plain text."""
+    options = channel_options(target)
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options)
+    return grpc.aio.secure_channel(target, credentials, options)
 
 
 def not_ready(target: str) -> Unavailable:

@@ -7,7 +7,7 @@ import grpc
 
 from hanjaserve.client.access import Access
 from hanjaserve.client.aio_stream import known_cause
-from hanjaserve.client.channel import channel_options
+from hanjaserve.client.channel import aio_channel
 from hanjaserve.client.errors import ConvertError, Unavailable, error_from_rpc
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
@@ -28,12 +28,7 @@ class Upstream:
     def __init__(self, access: Access) -> None:
         self.target = access.target
         self._metadata = access.metadata
-        options = channel_options(access.target)
-        self._channel = (
-            grpc.aio.insecure_channel(access.target, options)
-            if access.credentials is None
-            else grpc.aio.secure_channel(access.target, access.credentials, options)
-        )
+        self._channel = aio_channel(access.target, access.credentials)
 
     async def __aenter__(self) -> Self:
         return self
