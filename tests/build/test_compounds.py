@@ -6,8 +6,9 @@ import pytest
 from syllable_model import WORDS, tiny_tables  # type: ignore[import-not-found]
 
 from hanjaserve.build.data.analyst import Analyst
-from hanjaserve.build.data.compounds import Senses, split_compounds
+from hanjaserve.build.data.compounds import split_compounds
 from hanjaserve.build.data.distant import KEEP, Labeller
+from hanjaserve.build.data.senses import Senses
 from hanjaserve.build.data.vocabulary import Vocabulary
 
 SPELLINGS = {

@@ -3,6 +3,7 @@ import torch
 from syllable_model import READINGS, tiny_model, tiny_tables  # type: ignore[import-not-found]
 
 from hanjaserve.build.model import HanjaTokenClassifier
+from hanjaserve.build.model.characters import Characters
 from hanjaserve.build.model.encoder import Neighbours
 from hanjaserve.build.model.lexicon import SLOTS, slot_at
 
@@ -88,3 +89,16 @@ def test_every_syllable_of_a_word_gets_the_same_copy_score(model: HanjaTokenClas
         assert torch.equal(copy[first], copy[first + 1])
         assert (copy[first, :spellings] != 0).all()
     assert copy[5].tolist() == [0.0] * 4
+
+
+def test_syllables_share_what_their_final_consonants_mean() -> None:
+    characters = Characters(4, 2)
+    row_of = torch.zeros(0x10000, dtype=torch.int32)
+    # 갈 and 할 end in ᆯ, 가 in nothing; 각 and 낙 are rare and share a row.
+    for syllable, row in (("갈", 1), ("할", 2), ("가", 3)):
+        row_of[ord(syllable)] = row
+    characters.set_finals(row_of)
+    with torch.no_grad():
+        characters.weight.zero_()
+        characters.finals.copy_(torch.arange(28.0)[:, None].expand(28, 2))
+    assert characters(torch.tensor([[0, 1, 2, 3]]))[0, :, 0].tolist() == [0, 8, 8, 0]

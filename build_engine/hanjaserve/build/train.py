@@ -141,7 +141,8 @@ def _start_from(source: str, model: HanjaTokenClassifier, tables: Tables) -> Non
 DEFAULTS = TrainConfig()
 MIX = Mix()
 SIZES = (
-    "annotated", "precedents", "statutes", "reviews", "words", "frequent", "foreign", "compounds", "clauses"
+    "annotated", "precedents", "statutes", "reviews", "words", "frequent", "foreign", "compounds", "clauses",
+    "topics",
 )  # fmt: skip
 
 

@@ -1,16 +1,19 @@
 """Turns text and words into labelled sentences, with the morphological analyser Kiwi."""
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
 from hanjaserve.build.data.clauses import Clauses
-from hanjaserve.build.data.compounds import Compound, Senses
+from hanjaserve.build.data.compounds import Compound
 from hanjaserve.build.data.corpus import MODERN, Sentence
 from hanjaserve.build.data.distant import KEEP, Labeller, Labels, Morpheme, full_labels
-from hanjaserve.build.data.spellings import modern
+from hanjaserve.build.data.senses import Senses
+from hanjaserve.build.data.spellings import Weights, modern, usage
 from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.topics import Topic, make_topics
+from hanjaserve.build.data.vectors import make_vectors
 from hanjaserve.build.data.vocabulary import GENERAL, LAW, Vocabulary
 from hanjaserve.server.readings import is_syllable
 
@@ -36,18 +39,25 @@ def _has_final(word: str) -> bool:
 
 
 class Analyst:
-    """Analyses and labels plain text."""
+    """Analyses and labels plain text.
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    Args:
+        vocabulary: what words may be spelt like.
+        with_vectors: also tell senses by what the context means; takes a minute to begin with.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, with_vectors: bool = False) -> None:
         from kiwipiepy import Kiwi
 
         self._kiwi = Kiwi(num_workers=1)
         self._tables = vocabulary.tables
-        senses = Senses(vocabulary.compounds)
-        self._labellers = {
-            domain: Labeller(self._tables, {word: list(found) for word, found in weights.items()}, senses)
-            for domain, weights in vocabulary.weights.items()
-        }
+        self._vectors = make_vectors(self._kiwi) if with_vectors else None
+        in_use = usage() if with_vectors else {}
+        self._senses, self._labellers = {}, {}
+        for domain, weights in vocabulary.weights.items():
+            entries = {word: list(found) for word, found in weights.items()}
+            self._senses[domain] = Senses(vocabulary.compounds, entries, self._vectors, in_use)
+            self._labellers[domain] = Labeller(self._tables, entries, self._senses[domain])
 
     def analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[Morpheme]]]:
         """Texts with their morphemes."""
@@ -55,11 +65,11 @@ class Analyst:
         for text, tokens in zip(kept, self._kiwi.tokenize(iter(kept)), strict=True):
             yield text, [(t.form, t.tag, t.start, t.len) for t in tokens]
 
-    def nouns(self, usage: dict[str, float]) -> dict[str, float]:
+    def nouns(self, frequencies: dict[str, float]) -> dict[str, float]:
         """Those words of two or more syllables that are nouns by themselves, and their frequencies."""
-        long = [word for word in sorted(usage) if len(word) > 1 and all(map(is_syllable, word))]
+        long = [word for word in sorted(frequencies) if len(word) > 1 and all(map(is_syllable, word))]
         return {
-            word: usage[word]
+            word: frequencies[word]
             for word, morphemes in self.analysed(long)
             if {tag for _, tag, _, _ in morphemes} in ONLY_NOUN and len(morphemes) == 1
         }
@@ -85,6 +95,28 @@ class Analyst:
         """Clauses with distant labels."""
         texts = (self._kiwi.join(clauses.draw(chance)) for _ in range(count))
         yield from self.plain(texts, GENERAL, 0.0, chance)
+
+    def topics(self, weights: Mapping[str, Weights], nouns: Mapping[str, float]) -> list[Topic]:
+        """What is like each sense of the ambiguous words among the nouns; needs the vectors."""
+        if self._vectors is None:
+            return []
+        return make_topics(weights, nouns, self._senses[GENERAL], self._vectors)
+
+    def topical(
+        self,
+        drawn: Iterable[Topic],
+        clauses: Clauses,
+        nouns: Mapping[str, float],
+        chance: random.Random,
+    ) -> Iterator[Sentence]:
+        """Clauses about topics: the word is spelt as the topic says, the rest has distant labels."""
+        kept = list(drawn)
+        texts = [self._kiwi.join(clauses.about(topic.draw(nouns, chance), chance)) for topic in kept]
+        for topic, (text, morphemes) in zip(kept, self.analysed(texts), strict=True):
+            labels = self._labellers[GENERAL].label(text, morphemes)
+            if text.count(topic.word) == 1:
+                _annotate(labels, text, text.index(topic.word), topic.spelling, self._tables)
+                yield _cut(text, GENERAL, labels, 0, len(text))
 
     def compound(self, parts: Compound, chance: random.Random) -> Sentence:
         """A compound in an artificial context, its parts together or apart."""
@@ -137,7 +169,8 @@ def _annotate(labels: Labels, text: str, start: int, hanja: str, tables: Tables)
 
 def _cut(text: str, domain: str, labels: Labels, start: int, stop: int) -> Sentence:
     words = [(at - start, word) for at, word in labels.words if start <= at and at + len(word) <= stop]
-    part = Labels(masks=labels.masks[start:stop], words=words)
+    evidence = {at - start: found for at, found in labels.evidence.items()}
+    part = Labels(masks=labels.masks[start:stop], words=words, evidence=evidence)
     return Sentence(style=MODERN, domain=domain, text=text[start:stop], labels=part)
 
 

@@ -24,7 +24,7 @@ class Batch:
         word_row: int64 [words], the sentence of each ambiguous word.
         word_place: int64 [words], where it begins.
         word_slots: int64 [words, spellings, syllables], -1 fills up.
-        word_log_weights: float32 [words, spellings].
+        word_log_weights: float32 [words, spellings], of each word in its context.
     """
 
     tokens: Tensor
@@ -65,13 +65,14 @@ def collate(corpus: Corpus, numbers: NDArray[np.int64]) -> Batch:
     masks[inside] = _joined(corpus.masks, starts, stops)
     first, last = corpus.word_starts[numbers], corpus.word_starts[numbers + 1]
     word = _joined(corpus.word_id, first, last)
+    evidence = _joined(corpus.word_evidence, first, last).astype(np.float32)
     return Batch(
         tokens=torch.from_numpy(tokens),
         masks=torch.from_numpy(masks),
         word_row=torch.from_numpy(np.repeat(np.arange(len(numbers)), last - first)),
         word_place=torch.from_numpy(_joined(corpus.word_place, first, last).astype(np.int64)),
         word_slots=torch.from_numpy(corpus.slots[word].astype(np.int64)),
-        word_log_weights=torch.from_numpy(corpus.log_weights[word]),
+        word_log_weights=torch.from_numpy(corpus.log_weights[word] + evidence),
     )
 
 

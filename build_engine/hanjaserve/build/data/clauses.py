@@ -20,7 +20,7 @@ VERBS = """
 LOOKALIKES = ("수도", "지도", "기도", "수가", "지가", "수만", "기만", "정도", "대로", "이상")
 """Nouns that are spelt like the end of a verb, which is far more frequent: drawn like other nouns, they
 would be 28 of 20,000, and a model that keeps 수도 whatever stands before it would be right nearly always."""
-LOOKALIKE_SHARE = 0.15
+LOOKALIKE_SHARE = 0.3
 TO_BE = (("있", "VA"), ("없", "VA"))
 ENDS: Sequence[Sequence[Morph]] = (
     (("다", "EF"),),
@@ -37,6 +37,9 @@ PARTICLES = (("도", "JX"), ("도", "JX"), ("는", "JX"), ("가", "JKS"), ("만"
 AFTER_GI: Sequence[Morph] = (("도", "JX"), ("도", "JX"), ("는", "JX"), ("만", "JX"))
 _OBJECT, _PLACE = ("을", "JKO"), (("에", "JKB"), ("에서", "JKB"), ("으로", "JKB"))
 CASES = (_OBJECT, _OBJECT, ("이", "JKS"), ("은", "JX"), *_PLACE, ("도", "JX"))
+_OF = ("의", "JKG")
+LINKS = (_OF, _OF, ("와", "JC"), ("이", "JKS"), ("은", "JX"), _OBJECT, *_PLACE, None, None)
+"""Between two nouns of one topic."""
 
 
 class Clauses:
@@ -62,6 +65,17 @@ class Clauses:
             if chance.random() < 0.2:
                 return [*clause, (self._noun(chance), "NNG"), ("이", "VCP"), chance.choice(ENDS[0])]
         return clause + self._verb(chance) + _ending(chance)
+
+    def about(self, nouns: Sequence[str], chance: random.Random) -> list[Morph]:
+        """The morphemes of a clause with these nouns, in their order."""
+        clause: list[Morph] = []
+        for noun in nouns[:-1]:
+            link = chance.choice(LINKS)
+            clause += [(noun, "NNG"), link] if link else [(noun, "NNG")]
+        clause.append((nouns[-1], "NNG"))
+        if chance.random() < 0.2:
+            return [*clause, ("이", "VCP"), chance.choice(ENDS[0])]
+        return [*clause, chance.choice(CASES), *self._verb(chance), *chance.choice(ENDS)]
 
     def _noun(self, chance: random.Random) -> str:
         if self._lookalikes and chance.random() < LOOKALIKE_SHARE:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hanjaserve.build.data.distant import Labels
 from hanjaserve.build.data.spellings import LONGEST_WORD
 from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.vectors import Floats
 
 MODERN, SCRIPTURE, STATUTE = 1, 2, 3
 """Styles: the token with which a sentence begins."""
@@ -17,6 +18,7 @@ LONGEST = 128
 """Characters that are kept of a sentence."""
 MOST_SPELLINGS = 6
 IMPOSSIBLE = np.float32(-1e9)
+NO_EVIDENCE: Floats = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Corpus:
         word_place: int32 [words], place of an ambiguous word in its sentence's tokens.
         word_id: int32 [words], its row in the tables below.
         word_starts: int64 [sentences + 1], where the words of a sentence begin in those two.
+        word_evidence: float16 [words, MOST_SPELLINGS], what the context adds to its log weights.
         slots: int8 [rows, MOST_SPELLINGS, LONGEST_WORD], slots of each spelling, -1 fills up.
         log_weights: float32 [rows, MOST_SPELLINGS], IMPOSSIBLE fills up.
     """
@@ -55,6 +58,7 @@ class Corpus:
     word_place: NDArray[np.int32]
     word_id: NDArray[np.int32]
     word_starts: NDArray[np.int64]
+    word_evidence: NDArray[np.float16]
     slots: NDArray[np.int8]
     log_weights: NDArray[np.float32]
 
@@ -92,6 +96,7 @@ def join(
     tokens, masks, lengths = [], [], [0]
     places: list[int] = []
     ids: list[int] = []
+    evidence: list[Floats] = []
     counts = [0]
     row_of: dict[tuple[str, str], int] = {}
     for sentence in sentences:
@@ -105,6 +110,7 @@ def join(
         inside = [(at, word) for at, word in labels.words if at + len(word) <= len(text)]
         places += [1 + at for at, _ in inside]
         ids += [row_of.setdefault((sentence.domain, word), len(row_of)) for _, word in inside]
+        evidence += [labels.evidence.get(at, NO_EVIDENCE)[:MOST_SPELLINGS] for at, _ in inside]
         counts.append(len(inside))
     rows = [(word, weights[domain][word]) for domain, word in row_of]
     slots, log_weights = _word_tables(rows, tables)
@@ -115,9 +121,17 @@ def join(
         word_place=np.array(places, np.int32),
         word_id=np.array(ids, np.int32),
         word_starts=np.cumsum(counts).astype(np.int64),
+        word_evidence=_padded(evidence),
         slots=slots,
         log_weights=log_weights,
     )
+
+
+def _padded(evidence: Sequence[Floats]) -> NDArray[np.float16]:
+    rows = np.zeros((len(evidence), MOST_SPELLINGS), np.float16)
+    for row, found in zip(rows, evidence, strict=True):
+        row[: len(found)] = found
+    return rows
 
 
 def _word_tables(

@@ -8,7 +8,8 @@ converted as a whole to one of its spellings (the loss sums over them). Rules, i
   counters and determiners: from tables, else not known;
 - nouns, roots and adverbs of 2+ syllables: the spellings of their dictionary entry;
 - longer ones without an entry: a compound of entries and affixes (차별+점), else KEEP (loan words, names);
-- an ambiguous word beside a noun with which it makes a compound (교통, 사고) is spelt as in the compound.
+- an ambiguous word beside a noun with which it makes a compound (교통, 사고) is spelt as in the compound;
+  else what the context means makes some of its spellings likelier.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hanjaserve.build.data.compounds import Senses
 from hanjaserve.build.data.korean import (
     AFFIXES,
     HA_STEMS,
@@ -27,7 +27,9 @@ from hanjaserve.build.data.korean import (
     SINO_ADVERBS,
     SINO_PRONOUNS,
 )
+from hanjaserve.build.data.senses import Senses
 from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.vectors import MEANINGFUL, Floats, Morph
 
 KEEP = np.uint64(1)
 SENSIBLE = frozenset({"NNG", "NNP", "XR"})
@@ -39,7 +41,9 @@ ADVERBS = frozenset({"MAG", "MAJ"})
 ADVERB_ENDINGS = ("히", "로", "이")
 MAX_PIECES = 3
 BESIDE = 2
-"""Nouns to either side that may tell the sense of a word."""
+"""Nouns to either side that may tell the sense of a word as a part of a compound."""
+AROUND = 8
+"""Morphemes to either side whose meaning may tell the sense of a word."""
 
 Morpheme = tuple[str, str, int, int]
 """Form, tag (Sejong corpus), start, length; offsets in code points."""
@@ -52,10 +56,13 @@ class Labels:
     Attributes:
         masks: uint64 [characters].
         words: (start, word) of each ambiguous word; its masks are 0.
+        evidence: start of an ambiguous word -> what its context adds to the log weights of its spellings,
+            float32 [spellings]; a word of which the context tells nothing is left out.
     """
 
     masks: NDArray[np.uint64]
     words: list[tuple[int, str]] = field(default_factory=list)
+    evidence: dict[int, Floats] = field(default_factory=dict)
 
 
 class Labeller:
@@ -72,7 +79,7 @@ class Labeller:
     ) -> None:
         self._bit = tables.bit
         self._entries = entries
-        self._senses = senses or Senses([])
+        self._senses = senses or Senses()
 
     def label(self, text: str, morphemes: Sequence[Morpheme]) -> Labels:
         """Labels of a text that was analysed."""
@@ -92,6 +99,7 @@ class Labeller:
         if labels.words:
             nouns = [(at, form) for form, tag, at, _ in morphemes if tag in SENSIBLE and len(form) > 1]
             self._tell_senses(labels, nouns)
+            self._weigh_senses(labels, morphemes)
         return labels
 
     def exactly(self, labels: Labels, start: int, word: str, spelling: str) -> None:
@@ -114,6 +122,17 @@ class Labeller:
             else:
                 left.append((start, word))
         labels.words = left
+
+    def _weigh_senses(self, labels: Labels, morphemes: Sequence[Morpheme]) -> None:
+        """Let the context of the other ambiguous words say which of their spellings are likelier."""
+        place = {start: n for n, (_, _, start, _) in enumerate(morphemes)}
+        for start, word in labels.words:
+            if start in place:
+                n = place[start]
+                context = (*morphemes[max(0, n - AROUND) : n], *morphemes[n + 1 : n + 1 + AROUND])
+                evidence = self._senses.evidence(word, _meaningful(context, word))
+                if evidence is not None:
+                    labels.evidence[start] = evidence
 
     def _from_tables(self, labels: Labels, start: int, word: str, tag: str) -> bool:
         """Label what the hand-made tables or the tag alone decide; False if they don't."""
@@ -192,6 +211,12 @@ class Labeller:
         """One syllable becomes one of the Hanja; "" keeps it."""
         bits = [self._bit(syllable, hanja) for hanja in options or syllable]
         labels.masks[at] = np.bitwise_or.reduce(np.array(bits, np.uint64))
+
+
+def _meaningful(morphemes: Sequence[Morpheme], word: str) -> list[Morph]:
+    """Nouns, roots and verbs other than the word itself; nouns of one syllable mean too many things."""
+    found = [(form, tag.partition("-")[0]) for form, tag, _, _ in morphemes if form != word]
+    return [(form, tag) for form, tag in found if tag in MEANINGFUL and (len(form) > 1 or tag[0] == "V")]
 
 
 def full_labels(hangul: str, mixed: str, tables: Tables) -> Labels:

@@ -6,6 +6,7 @@ statutes, annotated   distant labels, and the Hanja that the text itself gives i
 plain text            distant labels, a part of it cut to fragments as short as a button's text
 words                 of the dictionary, and those that no dictionary of Hanja has, in artificial contexts
 clauses               put together from nouns, verbs and endings, with distant labels
+topics                clauses with an ambiguous word and nouns that are like one of its senses
 compounds             of the dictionary, apart and in artificial contexts: their parts' senses are known
 """
 
@@ -23,6 +24,7 @@ from hanjaserve.build.data.corpus import LONGEST, MODERN, SCRIPTURE, STATUTE, Co
 from hanjaserve.build.data.distant import Labels, full_labels
 from hanjaserve.build.data.spellings import usage
 from hanjaserve.build.data.tables import Tables
+from hanjaserve.build.data.topics import topical
 from hanjaserve.build.data.vocabulary import GENERAL, LAW, Vocabulary, mixed_statutes
 from hanjaserve.server.readings import is_syllable
 
@@ -40,6 +42,7 @@ class Mix:
         foreign: nouns that no dictionary of Hanja has, native or loan words, drawn in the same way.
         compounds: drawn from those of the dictionary, each with its parts apart or together.
         clauses: of nouns, verbs and endings.
+        topics: clauses with an ambiguous word in a known sense.
         fragments: share of the plain sentences of which only a few words are taken.
     """
 
@@ -53,6 +56,7 @@ class Mix:
     foreign: int = 60_000
     compounds: int = 200_000
     clauses: int = 240_000
+    topics: int = 250_000
     fragments: float = 0.35
 
 
@@ -80,7 +84,7 @@ def prepare(vocabulary: Vocabulary, mix: Mix, seed: int = 42) -> Corpus:
 def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Iterator[Sentence]:
     tables = vocabulary.tables
     banned = evaluation_keys()
-    analyst = Analyst(vocabulary)
+    analyst = Analyst(vocabulary, with_vectors=mix.topics > 0)
     for hangul, mixed in sources.bible("train"):
         if key(hangul) not in banned:
             labels = full_labels(hangul, mixed, tables)
@@ -109,7 +113,10 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
         drawn = chance.choices(vocabulary.compounds, _ambiguity(vocabulary), k=mix.compounds)
         yield from (analyst.compound(compound, chance) for compound in drawn)
     if nouns:
-        yield from analyst.clauses(_clauses(vocabulary, nouns), mix.clauses, chance)
+        clauses = _clauses(vocabulary, nouns)
+        yield from analyst.clauses(clauses, mix.clauses, chance)
+        topics = topical(analyst.topics(vocabulary.weights[GENERAL], nouns), mix.topics, chance)
+        yield from analyst.topical(topics, clauses, nouns, chance)
 
 
 def _clauses(vocabulary: Vocabulary, nouns: dict[str, float]) -> Clauses:

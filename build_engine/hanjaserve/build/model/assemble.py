@@ -34,6 +34,7 @@ def assemble(tables: Tables, seed: int = 42, **overrides: Any) -> HanjaTokenClas
     lexicon.word.copy_(torch.from_numpy(entry_of[trie.word]))
     lexicon.spelling.copy_(torch.from_numpy(spellings))
     model.char_id.copy_(torch.from_numpy(tables.char_id))
+    model.char.set_finals(model.char_id)
     model.candidates.label.copy_(_candidates(tables))
     reading = np.zeros(0x10000, np.int32)
     for number, syllable in enumerate(tables.slots, 1):

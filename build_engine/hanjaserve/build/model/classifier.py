@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from hanjaserve.build.model.candidates import Candidates
+from hanjaserve.build.model.characters import Characters
 from hanjaserve.build.model.configuration import HanjaConfig
-from hanjaserve.build.model.encoder import Encoder
+from hanjaserve.build.model.encoder import Encoder, Neighbours
 from hanjaserve.build.model.lexicon import MAX_WORD, SLOTS, Covering, Lexicon, slot_at
 
 DISALLOWED = -10000.0
@@ -36,7 +37,7 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         self.register_buffer("char_id", torch.zeros(0x10000, dtype=torch.int32))
         self.register_buffer("reading_id", torch.zeros(0x10000, dtype=torch.int32))
         self.candidates = Candidates(c.num_readings, c.num_hanja, c.label_size)
-        self.char = nn.Embedding(c.char_vocab_size, c.hidden_size)
+        self.char = Characters(c.char_vocab_size, c.hidden_size)
         combos = self.lexicon.num_combos
         self.combo = nn.Embedding(combos, c.label_size)
         self.spelling_weight = nn.Parameter(torch.ones(c.word_candidates) / c.word_candidates)
@@ -59,6 +60,11 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         elif isinstance(module, nn.Embedding):
             wide = module.embedding_dim > 8
             nn.init.normal_(module.weight, std=0.05 if wide else 0.0)
+        elif isinstance(module, Characters):
+            nn.init.normal_(module.weight, std=0.05)
+            nn.init.zeros_(module.finals)
+        elif isinstance(module, Neighbours):
+            nn.init.zeros_(module.weight)
 
     def candidate_logits(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of every candidate of every position.
