@@ -9,6 +9,7 @@ from hanjaserve.build import train as training
 from hanjaserve.build.data import sources
 from hanjaserve.build.data.corpus import Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labels
+from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.train import TrainConfig, train
 from hanjaserve.server.errors import BuildError
 
@@ -69,6 +70,21 @@ def test_training_lowers_the_loss(tmp_path: Path, corpus: Corpus) -> None:
     before = loss_of(model(batch.tokens)[0], batch).item()
     train(model, corpus, TrainConfig(steps=40, batch_tokens=64), tmp_path)
     assert loss_of(model(batch.tokens)[0], batch).item() < before / 2
+
+
+def test_a_checkpoint_holds_fp16_values_and_behaves_like_the_model(tmp_path: Path) -> None:
+    model = tiny_model(tiny_tables()).eval()
+    tokens = torch.tensor([[1, *map(ord, "의사와 수도 회의")]])
+    with torch.no_grad():
+        model.char.finals.normal_(generator=torch.Generator().manual_seed(2))
+        expected, labels = model(tokens)
+        training.save_checkpoint(model, tmp_path)
+        saved = HanjaTokenClassifier.from_pretrained(tmp_path).eval()
+        found, same = saved(tokens)
+    assert all(torch.equal(p, p.half().float()) for p in saved.parameters())
+    assert not saved.char.finals.any()
+    assert torch.equal(labels, same)
+    torch.testing.assert_close(found, expected, rtol=5e-3, atol=5e-2)
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(

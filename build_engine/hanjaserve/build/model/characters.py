@@ -36,6 +36,12 @@ class Characters(nn.Module):
         return nn.functional.embedding(row, table)
 
     @torch.no_grad()
+    def fold(self) -> None:
+        """Put the finals into the characters' own embeddings; the sums stay what they are."""
+        self.weight += nn.functional.embedding(self.final, self.finals)
+        self.finals.zero_()
+
+    @torch.no_grad()
     def set_finals(self, row_of: Tensor) -> None:
         """Learn which row is which syllable's.
 
