@@ -1,3 +1,6 @@
+import os
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,19 +9,27 @@ import torch
 from syllable_model import WORDS, tiny_model, tiny_tables  # type: ignore[import-not-found]
 
 from hanjaserve.build import train as training
+from hanjaserve.build import trainer
 from hanjaserve.build.data import sources
 from hanjaserve.build.data.corpus import Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labels
 from hanjaserve.build.model import HanjaTokenClassifier
-from hanjaserve.build.train import TrainConfig, train
+from hanjaserve.build.place import Place, training_place
+from hanjaserve.build.trainer import TrainConfig, Trainer
 from hanjaserve.server.errors import BuildError
 
 WEIGHTS = {"general": {word: dict.fromkeys(found, 1.0) for word, found in WORDS.items()}}
+ALONE = Place(device=torch.device("cpu"))
+SHORT = TrainConfig(steps=6, batch_tokens=20, save_every=1)
 TEXTS = ("수도", "그 수도는", "의사와 수도", "법원", "회의", "법원과 의사", "수도 회의")
 
 
 @pytest.fixture(scope="module")
 def corpus() -> Corpus:
+    return make_corpus()
+
+
+def make_corpus() -> Corpus:
     sentences = []
     for text in TEXTS:
         words = [(text.find(word), word) for word in ("수도", "의사") if word in text]
@@ -30,20 +41,23 @@ def corpus() -> Corpus:
 
 def weights_after(folder: Path, corpus: Corpus, *stops: int) -> dict[str, torch.Tensor]:
     """The weights after 6 steps, with the process ended at each of `stops` on the way."""
-    config = TrainConfig(steps=6, batch_tokens=20, save_every=1)
     folder.mkdir()
     for stop in stops:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(training, "_save", _dies_after(stop))
+            patch.setattr(trainer, "write_state", _dies_after(stop))
             with pytest.raises(KeyboardInterrupt):
-                train(tiny_model(tiny_tables()), corpus, config, folder)
+                trained(folder, corpus, SHORT)
+    return trained(folder, corpus, SHORT).state_dict()
+
+
+def trained(folder: Path, corpus: Corpus, config: TrainConfig) -> HanjaTokenClassifier:
     model = tiny_model(tiny_tables())
-    train(model, corpus, config, folder)
-    return model.state_dict()
+    Trainer(model, corpus, config, folder, ALONE).run()
+    return model
 
 
 def _dies_after(step: int):  # type: ignore[no-untyped-def]
-    save = training._save
+    save = trainer.write_state
 
     def dying(path: Path, state: dict) -> None:  # type: ignore[type-arg]
         save(path, state)
@@ -61,6 +75,39 @@ def test_a_run_that_is_killed_and_resumed_ends_in_the_same_weights(tmp_path: Pat
     assert not torch.equal(expected["query.weight"], tiny_model(tiny_tables()).query.weight)
 
 
+def test_processes_share_the_work_and_end_in_the_same_weights(tmp_path: Path, corpus: Corpus) -> None:
+    port = _free_port()
+    torch.multiprocessing.spawn(_one_of_two, (port, tmp_path), nprocs=2)
+    first, second = (torch.load(tmp_path / f"weights{rank}.pt") for rank in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    # Two batches a step are not the same as one.
+    alone = trained(tmp_path, corpus, replace(SHORT, steps=3)).state_dict()
+    assert not torch.equal(first["query.weight"], alone["query.weight"])
+    assert torch.load(tmp_path / "two" / "state.pt", weights_only=False)["step"] == 3
+    assert (tmp_path / "reports").read_text() == "0 of 2 at 3\n"
+
+
+def _one_of_two(rank: int, port: int, folder: Path) -> None:
+    found = {"RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in found.items()})
+    torch.set_num_threads(1)
+    (folder / "two").mkdir(exist_ok=True)
+    model = tiny_model(tiny_tables())
+    with training_place() as place, (folder / "reports").open("a") as reports:
+
+        def report(model: HanjaTokenClassifier, step: int, epoch: float, loss: float) -> None:
+            reports.write(f"{place.rank} of {place.world} at {step}\n")
+
+        Trainer(model, make_corpus(), replace(SHORT, steps=3), folder / "two", place, report).run()
+    torch.save(model.state_dict(), folder / f"weights{rank}.pt")
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
 def test_training_lowers_the_loss(tmp_path: Path, corpus: Corpus) -> None:
     from hanjaserve.build.data.batches import collate
     from hanjaserve.build.loss import loss_of
@@ -68,7 +115,7 @@ def test_training_lowers_the_loss(tmp_path: Path, corpus: Corpus) -> None:
     batch = collate(corpus, np.arange(len(corpus)))
     model = tiny_model(tiny_tables())
     before = loss_of(model(batch.tokens)[0], batch).item()
-    train(model, corpus, TrainConfig(steps=40, batch_tokens=64), tmp_path)
+    Trainer(model, corpus, TrainConfig(steps=40, batch_tokens=64), tmp_path, ALONE).run()
     assert loss_of(model(batch.tokens)[0], batch).item() < before / 2
 
 
@@ -91,7 +138,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state.pt"
-    training._save(path, {"step": 1})
+    trainer.write_state(path, {"step": 1})
 
     def full(state: object, file: object) -> None:
         file.write(b"half")  # type: ignore[attr-defined]
@@ -99,7 +146,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        training._save(path, {"step": 2})
+        trainer.write_state(path, {"step": 2})
     monkeypatch.undo()
     assert torch.load(path, weights_only=False) == {"step": 1}
 

@@ -1,7 +1,7 @@
 """Batches of a corpus: similar lengths together, in an order that seed and epoch alone decide."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -33,6 +33,10 @@ class Batch:
     word_place: Tensor
     word_slots: Tensor
     word_log_weights: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 def orders(corpus: Corpus, epoch: int, seed: int, batch_tokens: int) -> Iterator[NDArray[np.int64]]:

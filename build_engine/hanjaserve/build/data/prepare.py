@@ -37,6 +37,7 @@ class Mix:
 
     Attributes:
         scripture_passes: how often every verse stands in the corpus.
+        mixed: statutes in mixed script.
         words: of the dictionary, each once, in an artificial context.
         frequent: the same, drawn by how frequent they are in Korean text.
         foreign: nouns that no dictionary of Hanja has, native or loan words, drawn in the same way.
@@ -47,6 +48,7 @@ class Mix:
     """
 
     scripture_passes: int = 6
+    mixed: int = 20_000
     annotated: int = 67_000
     precedents: int = 110_000
     statutes: int = 40_000
@@ -90,7 +92,7 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
             labels = full_labels(hangul, mixed, tables)
             verse = Sentence(style=SCRIPTURE, domain=GENERAL, text=hangul, labels=labels)
             yield from [verse] * mix.scripture_passes
-    for hangul, mixed in mixed_statutes():
+    for hangul, mixed in islice(mixed_statutes(), mix.mixed):
         if key(hangul) not in banned:
             labels = _given(hangul, mixed, tables)
             yield Sentence(style=MODERN, domain=LAW, text=hangul, labels=labels)

@@ -38,7 +38,7 @@ class Characters(nn.Module):
     @torch.no_grad()
     def fold(self) -> None:
         """Put the finals into the characters' own embeddings; the sums stay what they are."""
-        self.weight += nn.functional.embedding(self.final, self.finals)
+        self.weight.add_(nn.functional.embedding(self.final, self.finals))
         self.finals.zero_()
 
     @torch.no_grad()
