@@ -5,7 +5,7 @@ import pytest
 import torch
 from syllable_model import WORDS, tiny_tables  # type: ignore[import-not-found]
 
-from hanjaserve.build.data.batches import Batch, collate, orders
+from hanjaserve.build.data.batches import DECIDED, Batch, collate, orders
 from hanjaserve.build.data.corpus import Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labels
 from hanjaserve.build.loss import loss_of
@@ -51,7 +51,7 @@ def test_the_loss_is_what_the_definition_says(corpus: Corpus) -> None:
     logits = probabilities(batch, 1)
     p = logits.softmax(-1)
     syllables = [p[0, 1, 1], p[1, 1, 0], p[1, 2, 0], p[1, 5, 0]]
-    word = p[1, 3, 1] * p[1, 4, 1] + 0.5 * p[1, 3, 2] * p[1, 4, 2]
+    word = p[1, 3, 1] * p[1, 4, 1] + 0.5**DECIDED * p[1, 3, 2] * p[1, 4, 2]
     expected = -sum(math.log(value) for value in (*syllables, word)) / 6
     assert loss_of(logits, batch).item() == pytest.approx(expected, rel=1e-5)
 

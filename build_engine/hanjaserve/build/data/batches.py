@@ -10,6 +10,10 @@ from torch import Tensor
 
 from hanjaserve.build.data.corpus import Corpus
 
+DECIDED = np.float32(3.0)
+"""Exponent of the weights of spellings. The loss sums over spellings, so the one that a model already prefers
+gets most of the credit, and weights must outweigh that. As they were, the few exact labels decided: 水道, which
+has more compounds, came out wherever 首都 is meant."""
 CHUNK = 8192
 """Sentences that are sorted by length together; the smaller, the more random the batches."""
 
@@ -76,7 +80,7 @@ def collate(corpus: Corpus, numbers: NDArray[np.int64]) -> Batch:
         word_row=torch.from_numpy(np.repeat(np.arange(len(numbers)), last - first)),
         word_place=torch.from_numpy(_joined(corpus.word_place, first, last).astype(np.int64)),
         word_slots=torch.from_numpy(corpus.slots[word].astype(np.int64)),
-        word_log_weights=torch.from_numpy(corpus.log_weights[word] + evidence),
+        word_log_weights=torch.from_numpy(DECIDED * (corpus.log_weights[word] + evidence)),
     )
 
 
