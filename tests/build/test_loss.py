@@ -51,8 +51,10 @@ def test_the_loss_is_what_the_definition_says(corpus: Corpus) -> None:
     logits = probabilities(batch, 1)
     p = logits.softmax(-1)
     syllables = [p[0, 1, 1], p[1, 1, 0], p[1, 2, 0], p[1, 5, 0]]
-    word = p[1, 3, 1] * p[1, 4, 1] + 0.5**DECIDED * p[1, 3, 2] * p[1, 4, 2]
-    expected = -sum(math.log(value) for value in (*syllables, word)) / 6
+    # Weights 1 and 0.5, to the power DECIDED, of both spellings.
+    second = 0.5**DECIDED / (1 + 0.5**DECIDED)
+    word = (1 - second) * math.log(p[1, 3, 1] * p[1, 4, 1]) + second * math.log(p[1, 3, 2] * p[1, 4, 2])
+    expected = -(sum(map(math.log, syllables)) + word) / 6
     assert loss_of(logits, batch).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -85,3 +87,16 @@ def test_words_cut_off_are_left_out() -> None:
     cut = join([sentence("그 수도", [1, 1, 0, 0], (2, "수도"))], tiny_tables(), WEIGHTS, longest=3)
     assert len(cut.tokens) == 4
     assert len(cut.word_id) == 0
+
+
+def test_a_model_learns_the_weights_and_not_what_it_prefers_already() -> None:
+    """수도 as 首都 twice as often as 水道: a model that says 水道 is drawn back."""
+    corpus = join([sentence("수도", [0, 0], (0, "수도"))], tiny_tables(), WEIGHTS)
+    batch = collate(corpus, np.array([0]))
+    logits = torch.zeros(1, 3, SLOTS)
+    logits[0, 1:, 2] = 6.0
+    logits.requires_grad_()
+    loss_of(logits, batch).backward()
+    assert logits.grad is not None
+    assert (logits.grad[0, 1:, 1] < 0).all()
+    assert (logits.grad[0, 1:, 2] > 0).all()

@@ -1,9 +1,10 @@
 """The partial-label loss: minus the log of the summed probability of what a label allows.
 
 "One of these three Hanja, but not Hangul" is a label like any other (Jin and Ghahramani, "Learning with
-Multiple Labels", 2002). An ambiguous word is one label as a whole: the sum goes over its spellings, each
-weighted by how common it is, and a spelling's probability is the product over its syllables. So the
-syllables of 의사 learn to agree, which labels of single syllables would not teach.
+Multiple Labels", 2002). An ambiguous word is one label as a whole: its spellings with their weights, a
+spelling's probability being the product over its syllables; the loss is the cross-entropy. The log of a
+weighted sum would let a model credit the spelling that it prefers already: the few exact labels decided
+then, and 수도 became 水道, which has more compounds, wherever 首都 was meant.
 """
 
 import torch
@@ -45,4 +46,4 @@ def _word_losses(log_p: Tensor, batch: Batch) -> Tensor:
     at = (batch.word_row * length + batch.word_place)[:, None, None] + place
     index = torch.where(slots >= 0, at * width + slots, torch.zeros_like(slots))
     of_syllables = torch.where(slots >= 0, log_p.flatten()[index], torch.zeros((), device=slots.device))
-    return -torch.logsumexp(of_syllables.sum(-1) + batch.word_log_weights, dim=-1)
+    return -(batch.word_weights * of_syllables.sum(-1)).sum(-1)

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from hanjaserve.build.data.corpus import Corpus
 
-DECIDED = np.float32(3.0)
-"""Exponent of the weights of spellings. The loss sums over spellings, so the one that a model already prefers
-gets most of the credit, and weights must outweigh that. As they were, the few exact labels decided: 水道, which
-has more compounds, came out wherever 首都 is meant."""
+DECIDED = 2.0
+"""Exponent of the weights of spellings: the best one of a context should come out, not a draw."""
 CHUNK = 8192
 """Sentences that are sorted by length together; the smaller, the more random the batches."""
 
@@ -28,7 +26,7 @@ class Batch:
         word_row: int64 [words], the sentence of each ambiguous word.
         word_place: int64 [words], where it begins.
         word_slots: int64 [words, spellings, syllables], -1 fills up.
-        word_log_weights: float32 [words, spellings], of each word in its context.
+        word_weights: float32 [words, spellings], of each word in its context; they sum to 1.
     """
 
     tokens: Tensor
@@ -36,7 +34,7 @@ class Batch:
     word_row: Tensor
     word_place: Tensor
     word_slots: Tensor
-    word_log_weights: Tensor
+    word_weights: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
@@ -80,7 +78,7 @@ def collate(corpus: Corpus, numbers: NDArray[np.int64]) -> Batch:
         word_row=torch.from_numpy(np.repeat(np.arange(len(numbers)), last - first)),
         word_place=torch.from_numpy(_joined(corpus.word_place, first, last).astype(np.int64)),
         word_slots=torch.from_numpy(corpus.slots[word].astype(np.int64)),
-        word_log_weights=torch.from_numpy(DECIDED * (corpus.log_weights[word] + evidence)),
+        word_weights=torch.softmax(DECIDED * torch.from_numpy(corpus.log_weights[word] + evidence), -1),
     )
 
 
