@@ -2,7 +2,7 @@
 
     convert -> jobs (encode) -> engine.run_each (queue, batch, run) -> assembly (decode, render)
 
-Two jobs of a call are under way at a time: one is encoded or decoded while the other one runs.
+Of a call with several jobs two are under way at a time: one is encoded or decoded while the other one runs.
 Everything here is on the event loop, and a job is small enough not to hold it up. A text that can't
 be converted is a result, not the end of its call; overload, deadline and shutdown are.
 
@@ -12,7 +12,8 @@ Not: threads (pool), sentences without a server (local), messages (service).
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from itertools import repeat
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from hanjaserve.server.errors import HanjaserveError, Overloaded, TextTooLong
 from hanjaserve.server.local import LocalConverter
 from hanjaserve.server.observer import Blind, Observer
 from hanjaserve.server.options import Options
-from hanjaserve.server.segment import Job, Text, arrays_of, jobs
+from hanjaserve.server.segment import Job, Text, arrays_of, fit_one_job, jobs
 from hanjaserve.server.shapes import Int32
 from hanjaserve.server.words import Words
 
@@ -141,26 +142,41 @@ class Converter:
         """
         options.validate(self._styles)
         results: dict[int, Conversion | HanjaserveError] = {}
-        under_way: deque[tuple[Job, asyncio.Task[list[Outcome]]]] = deque()
         assembly = Assembly(self._codec, self._labels, options, words=self._words)
         admitted = self._admitted(texts, contexts or repeat(0), results)
+        work = jobs(self._codec, admitted, options)
+        if fit_one_job(texts):
+            # Nothing to do while it runs, hence no need of a task.
+            for job in work:
+                outcomes = await self._run(job, deadline, priority, patient=False)
+                results.update(self._finish(assembly, job, outcomes))
+        else:
+            async with aclosing(self._overlapped(work, deadline, priority)) as overlapped:
+                async for job, outcomes in overlapped:
+                    results.update(self._finish(assembly, job, outcomes))
+        return [results[index] for index in range(len(texts))]
+
+    async def _overlapped(
+        self, work: Iterable[Job], deadline: float | None, priority: Priority
+    ) -> AsyncGenerator[tuple[Job, list[Outcome]], None]:
+        """Run jobs, each while the one before is decoded and the next one encoded."""
+        under_way: deque[tuple[Job, asyncio.Task[list[Outcome]]]] = deque()
         try:
-            for number, job in enumerate(jobs(self._codec, admitted, options)):
+            for number, job in enumerate(work):
                 run = self._run(job, deadline, priority, patient=number > 0)
                 under_way.append((job, asyncio.create_task(run)))
                 # Let the task reach the queue before the next job is encoded.
                 await asyncio.sleep(0)
                 if len(under_way) == JOBS_UNDER_WAY:
                     job, task = under_way.popleft()
-                    results.update(self._finish(assembly, job, await _outcome(task)))
+                    yield job, await _outcome(task)
             while under_way:
                 job, task = under_way.popleft()
-                results.update(self._finish(assembly, job, await _outcome(task)))
+                yield job, await _outcome(task)
         finally:
             for _, task in under_way:
                 task.cancel()
             await asyncio.gather(*(task for _, task in under_way), return_exceptions=True)
-        return [results[index] for index in range(len(texts))]
 
     def _admitted(
         self, texts: Sequence[str], contexts: Iterable[int], results: dict[int, Conversion | HanjaserveError]

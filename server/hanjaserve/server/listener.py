@@ -53,13 +53,14 @@ class Listener:
         self._health = health.aio.HealthServicer()
         self._one_at_a_time = asyncio.Lock()
         self._server = grpc.aio.server(interceptors=(guard,), options=_options(config))
-        add_HanjaServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
+        methods = _Generic(self._server)
+        add_HanjaServiceServicer_to_server(service, methods)  # type: ignore[no-untyped-call]
         add_GRPCInferenceServiceServicer_to_server(  # type: ignore[no-untyped-call]
-            InferenceService(config, service), self._server
+            InferenceService(config, service), methods
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, methods)
         names = (SERVICE_NAME, kserve.SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection.enable_server_reflection(names, methods)
 
     async def __aenter__(self) -> "Listener":
         await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -103,6 +104,20 @@ class Listener:
         async with self._one_at_a_time:
             for name in ("", SERVICE_NAME):
                 await _briefly(self._health.set(name, status))
+
+
+class _Generic:
+    """Takes methods for a server as generic ones, which it looks up by name when a call comes.
+
+    Registered ones it waits for one by one: for every call it sets up and takes down a wait for each of them,
+    which costs more than all of our own bookkeeping.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service: str, handlers: object) -> None:
+        """Leave it at the generic ones, which the generated code adds as well."""
 
 
 async def _briefly(change: Coroutine[None, None, None]) -> None:

@@ -69,6 +69,11 @@ def arrays_of(job: Job) -> list[Int32]:
     return [window.tokens for piece in job for window in piece.windows]
 
 
+def fit_one_job(texts: Iterable[str], job_tokens: int = JOB_TOKENS) -> bool:
+    """Whether `jobs` makes no more than one job of them."""
+    return sum([len(text) + 1 for text in texts]) <= job_tokens
+
+
 def jobs(
     codec: Codec, texts: Iterable[Text], options: Options, job_tokens: int = JOB_TOKENS
 ) -> Iterator[Job]:

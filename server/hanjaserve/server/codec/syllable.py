@@ -6,6 +6,7 @@ engine sees only. The output differs from the input in Hangul syllables alone, a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from hanjaserve.server.labels import FIRST_SYLLABLE, LAST_SYLLABLE, LabelTable
 from hanjaserve.server.shapes import Int32, unpack_labels, unpack_scores
 
 LEAST_CODE_POINT, MOST_CODE_POINT = 0x20, 0xFFFF
+HEAD = "\0"
+"""Holds the place of a style token."""
 
 
 class SyllableCodec:
@@ -32,16 +35,13 @@ class SyllableCodec:
     def encode(self, texts: Sequence[str], style: str) -> list[list[Window]]:
         """See `Codec.encode`; all texts are encoded in one go."""
         check_style(style, self._styles)
-        lengths = [len(text) for text in texts]
-        tokens = _tokens_of("".join(texts))
         # Room for a style token before every text, so that most windows are slices of one array.
-        heads = np.cumsum([0, *lengths[:-1]]) + np.arange(len(texts))
-        rows = np.full(len(tokens) + len(texts), self._styles[style], dtype=np.int32)
-        ordinary = np.ones(len(rows), dtype=np.bool_)
-        ordinary[heads[: len(texts)]] = False
-        rows[ordinary] = tokens
+        rows = _tokens_of("".join([HEAD + text for text in texts]))
+        lengths = [len(text) for text in texts]
+        heads = list(accumulate(lengths, lambda head, length: head + length + 1, initial=0))[:-1]
+        rows[heads] = self._styles[style]
         encoded = []
-        for head, length in zip(heads.tolist(), lengths, strict=False):
+        for head, length in zip(heads, lengths, strict=True):
             row = rows[head : head + length + 1]
             if length > self._capacity:
                 encoded.append(list(self._cut(row)))
@@ -102,5 +102,6 @@ class SyllableCodec:
 
 
 def _tokens_of(text: str) -> Int32:
-    clipped = np.clip(code_points_of(text), LEAST_CODE_POINT, MOST_CODE_POINT)
-    return clipped.astype(np.int32)
+    # Not clip(), which takes twice as long for a sentence.
+    clipped = np.minimum(np.maximum(code_points_of(text), LEAST_CODE_POINT), MOST_CODE_POINT)
+    return clipped.view(np.int32)
