@@ -6,10 +6,10 @@ Pure, like `segment`, which makes the jobs.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate
 from operator import attrgetter
-from typing import cast
+from typing import NamedTuple, cast
 
 from hanjaserve.server.codec import Codec, Decoded
 from hanjaserve.server.errors import HanjaserveError
@@ -19,16 +19,15 @@ from hanjaserve.server.options import Options
 from hanjaserve.server.rendering import render
 from hanjaserve.server.segment import Job, Piece
 from hanjaserve.server.shapes import Int32
-from hanjaserve.server.spans import Source, Span, chosen_units, spans_from, without
+from hanjaserve.server.spans import Source, Span, chosen_units, spans_of_each, without
 from hanjaserve.server.words import Words
 
 Bounds = tuple[int, int]
 Outcome = Int32 | HanjaserveError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
-    """A converted text.
+class Conversion(NamedTuple):
+    """A converted text; a tuple, like `Window`, to be made quickly.
 
     Attributes:
         text: As the options render it.
@@ -99,11 +98,9 @@ class Assembly:
             return
         joined, bounds = _joined(good)
         decoded = self._decode(joined, bounds, good, candidates)
-        first = 0
-        for piece, (begin, _) in zip(good, bounds, strict=True):
-            last = first + sum([window.units for window in piece.windows])
-            self._write_piece(piece, decoded.part(first, last, begin))
-            first = last
+        words = spans_of_each(decoded, joined, bounds, self._labels, self._options, words=self._words)
+        for piece, spans in zip(good, words, strict=True):
+            self._write_piece(piece, self._with_others(piece, spans))
 
     def _convert_plain(self, pieces: Sequence[Piece], candidates: Sequence[Int32]) -> list[str]:
         """Convert all pieces at once."""
@@ -121,7 +118,8 @@ class Assembly:
         origins: list[int] = []
         decided: list[Bounds] = []
         for piece, (begin, _) in zip(pieces, bounds, strict=True):
-            origins += [begin - window.start for window in piece.windows[:1]] * len(piece.windows)
+            if piece.windows:  # an empty text has none
+                origins += [begin - piece.windows[0].start] * len(piece.windows)
             if piece.skip:
                 decided.append((begin, begin + piece.skip))
             if piece.matches:
@@ -129,9 +127,8 @@ class Assembly:
         decoded = self._codec.decode(joined, windows, candidates, origins)
         return without(decoded, decided) if decided else decoded
 
-    def _write_piece(self, piece: Piece, decoded: Decoded) -> None:
+    def _write_piece(self, piece: Piece, spans: Iterable[Span]) -> None:
         partial, options = self._partials[piece.number], self._options
-        spans: Iterable[Span] = self._spans(piece, decoded)
         if options.first_occurrence_only:
             spans = _first_occurrences(spans, partial.seen)
         if options.with_kept:
@@ -141,13 +138,12 @@ class Assembly:
         if options.with_spans:
             partial.spans += spans if piece.start == 0 else [_shifted(span, piece.start) for span in spans]
 
-    def _spans(self, piece: Piece, decoded: Decoded) -> Iterable[Span]:
-        options = self._options
-        spans = spans_from(decoded, piece.text, self._labels, options, words=self._words)
-        if not piece.matches and not options.reads_hanja:
+    def _with_others(self, piece: Piece, spans: list[Span]) -> list[Span]:
+        """The model's words and those that others decide."""
+        if not piece.matches and not self._options.reads_hanja:
             return spans
         found = [*spans, *glossary_spans(piece.text, piece.matches)]
-        if options.reads_hanja:
+        if self._options.reads_hanja:
             found += reading_spans(piece.text, piece.skip, piece.matches, self._words)
         return sorted(found, key=attrgetter("start"))
 
@@ -177,4 +173,4 @@ def _first_occurrences(spans: Iterable[Span], seen: set[tuple[str, str]]) -> Ite
 
 
 def _shifted(span: Span, by: int) -> Span:
-    return replace(span, start=span.start + by, end=span.end + by)
+    return span._replace(start=span.start + by, end=span.end + by)

@@ -193,7 +193,8 @@ def _fill(target: pb.Conversion, conversion: Conversion) -> None:
     """Write a conversion; its spans are empty unless the options asked for them."""
     # Even an empty text makes the conversion present, and so the outcome of its oneof.
     target.text = conversion.text
-    fill_spans(target.spans, conversion.spans)
+    if conversion.spans:
+        fill_spans(target.spans, conversion.spans)
 
 
 def fill_spans(target: Any, spans: Iterable[Span], places: Sequence[int] | None = None) -> None:

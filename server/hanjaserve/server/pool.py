@@ -16,7 +16,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
 
 from hanjaserve.server.batcher import Batcher, Entry, Priority
 from hanjaserve.server.crew import Crew, Watch
@@ -324,7 +323,8 @@ class Pool:
 
 
 def _owner(entry: Entry) -> tuple[_Call, int]:
-    return cast("tuple[_Call, int]", entry.key)
+    key: tuple[_Call, int] = entry.key  # type: ignore[assignment]
+    return key
 
 
 def _deliver(entry: Entry, outcome: Outcome, run_us: int) -> None:

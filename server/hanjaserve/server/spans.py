@@ -11,6 +11,7 @@ decided without the model (marks).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +37,8 @@ class Source(Enum):
     """Text that stays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A converted word, or text that stays.
+class Span(NamedTuple):
+    """A converted word, or text that stays; a tuple, since a text has many, and one of these is made quickly.
 
     Attributes:
         start: Where it begins in the input, in code points.
@@ -149,7 +149,42 @@ def spans_from(
     Example:
         Of 수도는 with the labels 首, 都, KEEP: one span, 0 to 2, 수도, 首都.
     """
-    words = words or Words()
+    yield from next(spans_of_each(decoded, text, [(0, len(text))], labels, options, words=words or Words()))
+
+
+def spans_of_each(
+    decoded: Decoded,
+    text: str,
+    bounds: Sequence[tuple[int, int]],
+    labels: LabelTable,
+    options: Options,
+    *,
+    words: Words,
+) -> Iterator[list[Span]]:
+    """Words of several texts; see `spans_from`.
+
+    Args:
+        decoded: Units of all texts.
+        text: The texts, joined by a character between them, over which no word goes.
+        bounds: (start, end) of every text in `text`; its offsets count from that start.
+        labels: What labels stand for.
+        options: See `spans_from`.
+        words: The dictionary.
+    """
+    found = _found(decoded, text, labels, options, words)
+    span = next(found, None)
+    for begin, stop in bounds:
+        own: list[Span] = []
+        # A unit may be empty and sit at the very end of its text.
+        while span is not None and span.start <= stop:
+            own.append(span if not begin else span._replace(start=span.start - begin, end=span.end - begin))
+            span = next(found, None)
+        yield own
+
+
+def _found(
+    decoded: Decoded, text: str, labels: LabelTable, options: Options, words: Words
+) -> Iterator[Span]:
     found = find_words(decoded, labels, words)
     spelling, characters = labels.labels, options.characters
     best = decoded.labels[:, 0].tolist()
@@ -167,6 +202,4 @@ def spans_from(
             others = alternatives_of(chosen, words.words, options.max_alternatives)
             if characters is not None:
                 others = tuple(other for other in others if characters.issuperset(other.hanja))
-        yield Span(
-            start=start, end=end, hangul=text[start:end], hanja=hanja, score=score, alternatives=others
-        )
+        yield Span(start, end, text[start:end], hanja, score, others)

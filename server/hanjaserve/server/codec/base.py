@@ -64,16 +64,6 @@ class Decoded:
         converted: npt.NDArray[np.bool_] = self.labels[:, 0] != KEEP
         return converted
 
-    def part(self, first: int, last: int, origin: int) -> "Decoded":
-        """Units [first, last), their offsets counted from `origin`."""
-        shift = np.int32(origin)
-        return Decoded(
-            start=self.start[first:last] - shift,
-            end=self.end[first:last] - shift,
-            labels=self.labels[first:last],
-            scores=self.scores[first:last],
-        )
-
 
 class Codec(Protocol):
     """Encodes and decodes texts of one bundle. For one thread."""
@@ -157,7 +147,7 @@ def answers_of(windows: Sequence[Window], candidates: Sequence[Int32], *, top_k:
         parts.append(found[row : row + units])
     joined = np.concatenate(parts)
     # As an unsigned number a negative candidate is out of range, too.
-    largest = int(joined.view(np.uint32).max(initial=0)) >> SCORE_BITS
+    largest = int(np.maximum.reduce(joined.view(np.uint32), axis=None, initial=0)) >> SCORE_BITS
     if largest >= labels:
         raise RuntimeFault(
             f"the engine returned label {largest}, the table has {labels}: it does not fit the "

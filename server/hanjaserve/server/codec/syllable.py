@@ -46,7 +46,7 @@ class SyllableCodec:
             if length > self._capacity:
                 encoded.append(list(self._cut(row)))
             else:
-                encoded.append([Window(tokens=row, start=0, stop=length, row=1)] if length else [])
+                encoded.append([Window(row, 0, length, 1)] if length else [])
         return encoded
 
     def iter_windows(self, text: str, style: str) -> Iterator[Window]:
@@ -95,7 +95,7 @@ class SyllableCodec:
     ) -> list[str]:
         """See `Codec.replace`; the texts keep their lengths."""
         changed = code_points_of(text).copy()
-        units = np.flatnonzero(chosen)
+        units = chosen.nonzero()[0]
         changed[decoded.start[units]] = self._hanja[decoded.labels[units, 0]]
         result = changed.tobytes().decode("utf-32-le", "surrogatepass")
         return [result[start:end] for start, end in bounds]

@@ -151,6 +151,6 @@ def joined_starts(counts: Sequence[int], origins: Sequence[int]) -> Int32:
         [0, 1, 10, 11, 12]
     """
     lengths = np.array(counts, dtype=np.int64)
-    before = np.cumsum(lengths) - lengths
-    shift = np.repeat(np.array(origins, dtype=np.int64) - before, lengths)
+    before = lengths.cumsum() - lengths
+    shift = (np.array(origins, dtype=np.int64) - before).repeat(lengths)
     return (shift + np.arange(len(shift))).astype(np.int32)
