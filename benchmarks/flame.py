@@ -37,14 +37,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     if tool is None:
         print("flame: py-spy is not installed: pip install py-spy", file=sys.stderr)
         return 2
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, running(_bundle(folder)) as server:
         command = [tool, "record", "--pid", str(server.pid), "--duration", str(int(arguments.seconds))]
         command += ["--rate", "200", "--output", str(arguments.out)]
         asyncio.run(_under_load(server.address, command, arguments.seconds))
-    # The tool's own title is its command line, with paths of this machine.
-    svg = arguments.out.read_text("utf-8")
-    arguments.out.write_text(re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\1{TITLE}", svg), "utf-8")
+    arguments.out.write_text(without_paths(arguments.out.read_text("utf-8")), "utf-8")
     return 0
+
+
+def without_paths(svg: str) -> str:
+    """The graph without paths of this machine.
+
+    The tool's own title is its command line, and a file that belongs to no package has its full path.
+    """
+    titled = re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\1{TITLE}", svg)
+    return re.sub(r"\(/[^()<:]*/", "(", titled)
 
 
 def _bundle(folder: str) -> Path:
