@@ -145,6 +145,13 @@ GOALS = (
         figure=lambda result: result["us_per_text"]["all"],
     ),
     Goal(
+        title="the same with spans, for which the dictionary is looked up",
+        limit=40,
+        at_least=False,
+        kind="stages",
+        figure=lambda result: result["us_per_text_with_spans"]["all"],
+    ),
+    Goal(
         title="null runner, 2 front-ends / 1",
         limit=1,
         at_least=True,

@@ -143,7 +143,9 @@ def sweep(result: Result) -> Iterator[str]:
 
 def stages(result: Result) -> Iterator[str]:
     """What the front-end costs."""
-    yield from table(["stage", "µs per text"], list(result["us_per_text"].items()))
+    spans = result["us_per_text_with_spans"]
+    rows = [(name, cost, spans.get(name, cost)) for name, cost in result["us_per_text"].items()]
+    yield from table(["stage", "µs per text", "with spans"], rows)
 
 
 def soak(result: Result) -> Iterator[str]:

@@ -6,6 +6,8 @@
                and as much in its queue as a busy stream brings along
     answer     the message with the results, and its bytes
 
+"convert" and "answer" are measured again with spans, for which the dictionary is looked up.
+
 The candidates are those that the real runner gives for the same texts, computed beforehand. The least of
 many runs counts, since whatever else the machine does can only add.
 """
@@ -41,7 +43,7 @@ UNDER_WAY = 1024
 """Texts of one stream that the server takes before it answers."""
 MESSAGE_BYTES = 256 * 1024
 BATCH_TOKENS = 8192  # as for a GPU, where the front-end is what may be too slow
-PLAIN = Options(with_spans=False)
+PLAIN, SPANS = Options(with_spans=False), Options(with_spans=True)
 
 
 class NullRunner:
@@ -63,20 +65,21 @@ class NullRunner:
 
 
 class KnownEngine:
-    """Knows the candidates of some encodings; see `converter.Engine`."""
+    """Knows the candidates of some texts, which are asked for in their order; see `converter.Engine`."""
 
     def __init__(self, runner: Runner, codec: Codec, texts: Sequence[str], pad_id: int) -> None:
-        self._known: dict[bytes, Int32] = {}
+        self._known: list[Int32] = []
         for windows in codec.encode(texts, DEFAULT_STYLE):
             for window in windows:
                 found = runner.run(pad([window.tokens], pad_id))[0]
-                self._known[window.tokens.tobytes()] = found[: len(window.tokens)]
+                self._known.append(found[: len(window.tokens)])
 
     async def run_each(
         self, tokens_list: Sequence[Int32], *, priority: Priority, deadline: float | None
     ) -> list[Int32]:
         """See `Engine.run_each`."""
-        return [self._known[tokens.tobytes()] for tokens in tokens_list]
+        assert len(tokens_list) == len(self._known)
+        return self._known
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -87,15 +90,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     texts = load_mix().texts[:TEXTS]
     stages = asyncio.run(measure(Bundle.open(arguments.bundle), texts))
+    with_spans = {name: stages.pop(f"{name}, spans") for name in ("convert", "answer")}
+    with_spans["all"] = round(sum({**stages, **with_spans}.values()), 2)
     stages["all"] = round(sum(stages.values()), 2)
-    for name, cost in stages.items():
-        print(f"{name:10}{cost:8.2f} µs per text")
+    for title, costs in (("", stages), (", with spans", with_spans)):
+        for name, cost in costs.items():
+            print(f"{name + title:24}{cost:8.2f} µs per text")
     result = {
         "kind": "stages",
         "environment": report.environment(),
         "texts": len(texts),
         "mean_code_points": round(sum(map(len, texts)) / len(texts), 1),
         "us_per_text": stages,
+        "us_per_text_with_spans": with_spans,
     }
     results = Path(__file__).parent / "results"
     path = arguments.out or results / f"stages-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
@@ -113,8 +120,7 @@ async def measure(bundle: Bundle, texts: Sequence[str]) -> dict[str, float]:
     finally:
         runner.close()
     converter = Converter(bundle, codec, engine)  # type: ignore[arg-type]
-    outcomes = await converter.convert_batch(texts, PLAIN)
-    conversions = [outcome for outcome in outcomes if isinstance(outcome, Conversion)]
+    plain, spans = [await _converted(converter, texts, options) for options in (PLAIN, SPANS)]
     wire = _request(texts).SerializeToString()
     queued = list(texts) * (UNDER_WAY // len(texts))
     arrays = [window.tokens for windows in codec.encode(queued, DEFAULT_STYLE) for window in windows]
@@ -124,8 +130,15 @@ async def measure(bundle: Bundle, texts: Sequence[str]) -> dict[str, float]:
             "parse": _least(lambda: _parsed(wire), len(texts)),
             "convert": await _least_async(lambda: converter.convert_batch(texts, PLAIN), len(texts)),
             "schedule": await _least_async(lambda: pool.run_each(arrays, priority=Priority.BULK), UNDER_WAY),
-            "answer": _least(lambda: _answered(conversions), len(texts)),
+            "answer": _least(lambda: _answered(plain), len(texts)),
+            "convert, spans": await _least_async(lambda: converter.convert_batch(texts, SPANS), len(texts)),
+            "answer, spans": _least(lambda: _answered(spans), len(texts)),
         }
+
+
+async def _converted(converter: Converter, texts: Sequence[str], options: Options) -> list[Conversion]:
+    outcomes = await converter.convert_batch(texts, options)
+    return [outcome for outcome in outcomes if isinstance(outcome, Conversion)]
 
 
 def _request(texts: Sequence[str]) -> pb.StreamConvertRequest:
