@@ -200,13 +200,13 @@ class _Method:
     async def unary(self, requests: AsyncIterator[Any], context: Any) -> Any:
         """Serve a call with one response."""
         async with self._call(context) as purse:
-            return await self._behaviour(await self._request(requests, purse), context)
+            return await self._behaviour(await self._request(requests, context, purse), context)
 
     async def stream(self, requests: AsyncIterator[Any], context: Any) -> None:
         """Serve a call with any number of responses."""
         async with self._call(context) as purse:
             patient = PatientContext(context, self._guard.patience.reading_s)
-            outcome = self._behaviour(await self._request(requests, purse), patient)
+            outcome = self._behaviour(await self._request(requests, context, purse), patient)
             if inspect.isawaitable(outcome):
                 await outcome
                 return
@@ -217,21 +217,23 @@ class _Method:
     def _call(self, context: Any) -> AbstractAsyncContextManager[Purse]:
         return self._guard.call(self._path, context)
 
-    async def _request(self, requests: AsyncIterator[Any], purse: Purse) -> Any:
+    async def _request(self, requests: AsyncIterator[Any], context: Any, purse: Purse) -> Any:
         if self._streams_requests:
             return _metered(requests, purse)
-        message = _parsed(await self._only(requests))
+        message = _parsed(await self._only(context))
         purse.charge(message)
         return message
 
-    async def _only(self, requests: AsyncIterator[Any]) -> Any:
+    async def _only(self, context: Any) -> Any:
+        """The message of a unary call; None if there is none, or it is malformed."""
         patience = self._guard.patience
         if self._guard.waiting >= patience.max_waiting:
             raise Overloaded(f"{patience.max_waiting} calls wait for their message", reason="waiting")
         self._guard.waiting += 1
         try:
             async with asyncio.timeout(patience.request_s):
-                return await anext(aiter(requests), None)
+                message = await context.read()  # for one message half as dear as iterating
+                return None if message is grpc.aio.EOF else message
         except TimeoutError:
             raise DeadlineExpired(
                 f"the message did not come within {patience.request_s:g} s of the call"

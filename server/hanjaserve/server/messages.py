@@ -205,14 +205,14 @@ def fill_spans(target: Any, spans: Iterable[Span], places: Sequence[int] | None 
         spans: Offsets in code points.
         places: What those become; None leaves them as they are.
     """
-    for span in spans:
+    for start, end, hangul, hanja, score, alternatives, source in spans:
         added = target.add(
-            start=places[span.start] if places else span.start,
-            end=places[span.end] if places else span.end,
-            hangul=span.hangul,
-            hanja=span.hanja,
-            score=span.score,
-            source=SOURCES[span.source],
+            start=places[start] if places else start,
+            end=places[end] if places else end,
+            hangul=hangul,
+            hanja=hanja,
+            score=score,
+            source=SOURCES[source],
         )
-        for other in span.alternatives:
+        for other in alternatives:
             added.alternatives.add(hanja=other.hanja, score=other.score)

@@ -171,20 +171,22 @@ def spans_of_each(
         options: See `spans_from`.
         words: The dictionary.
     """
-    found = _found(decoded, text, labels, options, words)
-    span = next(found, None)
+    found = _found(decoded, labels, options, words)
+    word = next(found, None)
     for begin, stop in bounds:
         own: list[Span] = []
         # A unit may be empty and sit at the very end of its text.
-        while span is not None and span.start <= stop:
-            own.append(span if not begin else span._replace(start=span.start - begin, end=span.end - begin))
-            span = next(found, None)
+        while word is not None and word[0] <= stop:
+            start, end, hanja, score, others = word
+            own.append(Span(start - begin, end - begin, text[start:end], hanja, score, others))
+            word = next(found, None)
         yield own
 
 
 def _found(
-    decoded: Decoded, text: str, labels: LabelTable, options: Options, words: Words
-) -> Iterator[Span]:
+    decoded: Decoded, labels: LabelTable, options: Options, words: Words
+) -> Iterator[tuple[int, int, str, float, tuple[Alternative, ...]]]:
+    """Where each word begins and ends, what it becomes, its probability, its alternatives."""
     found = find_words(decoded, labels, words)
     spelling, characters = labels.labels, options.characters
     best = decoded.labels[:, 0].tolist()
@@ -202,4 +204,4 @@ def _found(
             others = alternatives_of(chosen, words.words, options.max_alternatives)
             if characters is not None:
                 others = tuple(other for other in others if characters.issuperset(other.hanja))
-        yield Span(start, end, text[start:end], hanja, score, others)
+        yield start, end, hanja, score, others

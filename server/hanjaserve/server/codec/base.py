@@ -162,4 +162,5 @@ def check_style(style: str, styles: Collection[str]) -> None:
     Raises:
         BadOption: Says which it has.
     """
-    Options(style=style).validate(styles)
+    if style not in styles:
+        Options(style=style).validate(styles)
