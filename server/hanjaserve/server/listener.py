@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from hanjaserve.kserve.inference_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from hanjaserve.server.config import ServerConfig
@@ -60,7 +61,7 @@ class Listener:
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, methods)
         names = (SERVICE_NAME, kserve.SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, methods)
+        add_ServerReflectionServicer_to_server(reflection.aio.ReflectionServicer(names), methods)
 
     async def __aenter__(self) -> "Listener":
         await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
