@@ -150,6 +150,8 @@ def joined_starts(counts: Sequence[int], origins: Sequence[int]) -> Int32:
         >>> joined_starts([2, 3], [0, 10]).tolist()
         [0, 1, 10, 11, 12]
     """
+    if len(counts) == 1:  # every unary call, for which this takes a tenth of the time
+        return np.arange(origins[0], origins[0] + counts[0], dtype=np.int32)
     lengths = np.array(counts, dtype=np.int64)
     before = lengths.cumsum() - lengths
     shift = (np.array(origins, dtype=np.int64) - before).repeat(lengths)
