@@ -1,6 +1,7 @@
 """Three servers behind HAProxy with the configuration of deploy/: one is killed under load, nothing is lost.
 
-Retries of the client count as the client's own; what its user sees is that every text is converted.
+TLS holds on both sides of HAProxy. Retries of the client count as the client's own; what its user sees is
+that every text is converted.
 """
 
 import os
@@ -26,22 +27,23 @@ pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installe
 
 
 @pytest.fixture
-def servers(tiny_bundle: Path, tmp_path: Path) -> Iterator[list[Patient]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(Patient(tiny_bundle, tmp_path)) for _ in range(3)]
-
-
-@pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
 @pytest.fixture
+def servers(tiny_bundle: Path, tmp_path: Path, authority: Authority) -> Iterator[list[Patient]]:
+    pair = authority.issue("server")
+    flags = ("--tls-cert", str(pair.cert), "--tls-key", str(pair.key))
+    with ExitStack() as stack:
+        yield [stack.enter_context(Patient(tiny_bundle, tmp_path, *flags)) for _ in range(3)]
+
+
+@pytest.fixture
 def target(servers: list[Patient], tmp_path: Path, authority: Authority) -> Iterator[str]:
-    pair, port = authority.issue("site"), free_port()
-    both = tmp_path / "site.pem"
-    both.write_bytes(pair.cert.read_bytes() + pair.key.read_bytes())
-    env = {**os.environ, "HAPROXY_LISTEN": f"127.0.0.1:{port}", "HAPROXY_CERT": str(both)}
+    site, port = authority.issue("site").cert, free_port()
+    env = {**os.environ, "HAPROXY_LISTEN": f"127.0.0.1:{port}", "HAPROXY_CERT": str(site)}
+    env["SERVER_CA"] = str(authority.path)
     for number, server in enumerate(servers, start=1):
         env |= {f"SERVER_{number}": server.address, f"METRICS_{number}": str(server.metrics_port)}
     with (tmp_path / "haproxy.log").open("w") as log:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ENTRIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+# Shown as 0 from the start: Prometheus sees no increase in a series that begins with 1.
+RUNNER_FAILURES = ("hang", "wrong_answer", "device_lost")
+RELOADS = ("ok", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,10 @@ class Metrics(Blind):
         self._computed_tokens = Counter(
             "hanjaserve_computed_tokens", "Tokens computed, padding included", registry=self.registry
         )
+        for reason in RUNNER_FAILURES:
+            self._runner_failures.labels(reason)
+        for result in RELOADS:
+            self._reloads.labels(result)
 
     def application(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """The WSGI application of the metrics port."""

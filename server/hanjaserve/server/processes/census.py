@@ -36,6 +36,8 @@ class Census:
         self._ends = Counter(
             "hanjaserve_process_ends", "Processes that ended by themselves", ("role",), registry=registry
         )
+        for role in ("engine", "frontend"):
+            self._ends.labels(role)  # 0 from the start, so that the first end is an increase
         self._number = 0
         self._answers: dict[int, list[Family]] = {}
         self._answered = asyncio.Event()
