@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hanjaserve.build.data.corpus import Corpus
 
-DECIDED = 2.0
+DECIDED = 3.0
 """Exponent of the weights of spellings: the best one of a context should come out, not a draw."""
 CHUNK = 8192
 """Sentences that are sorted by length together; the smaller, the more random the batches."""

@@ -47,8 +47,9 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         self.copy_first = nn.Linear(c.hidden_size, LENGTHS + c.word_candidates)
         self.copy_last = nn.Linear(c.hidden_size, LENGTHS)
         self.spelling_bias = nn.Embedding(c.num_spellings, 1)
-        self.word_fit = nn.Parameter(torch.tensor(0.5))
-        self.own_fit = nn.Parameter(torch.tensor(1.0))
+        # Within a word the fit of the whole counts for more, or its syllables choose apart: 首道, 意師.
+        self.word_fit = nn.Parameter(torch.tensor(0.75))
+        self.own_fit = nn.Parameter(torch.tensor(0.4))
         self.dropout = nn.Dropout(c.dropout)
         self.post_init()
 
