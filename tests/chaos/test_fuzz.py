@@ -5,7 +5,8 @@ The examples that Hypothesis finds to fail are kept in .hypothesis/ and tried fi
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -50,9 +51,16 @@ def is_sound(server: Patient) -> None:
     assert complaints == []
 
 
+@pytest.fixture(scope="module")
+def unhurried(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """A server with the usual patience for messages: on a busy machine, a client is slow to send one."""
+    with Patient(tiny_bundle, tmp_path_factory.mktemp("chaos")) as running:
+        yield running
+
+
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_messages_of_every_method(
-    patient: Patient, method: MethodDescriptor, record: Callable[..., None]
+    unhurried: Patient, method: MethodDescriptor, record: Callable[..., None]
 ) -> None:
     most = 4 if method.client_streaming else 1
     count = 0
@@ -62,24 +70,24 @@ def test_messages_of_every_method(
     def call(requests: list[Any]) -> None:
         nonlocal count
         count += 1
-        code = outcome(patient, path_of(method), [request.SerializeToString() for request in requests])
+        code = outcome(unhurried, path_of(method), [request.SerializeToString() for request in requests])
         assert code not in BAD
 
     call()
-    is_sound(patient)
+    is_sound(unhurried)
     record(method=method.name, inputs=count)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-def test_bytes_that_are_no_message(patient: Patient, method: MethodDescriptor) -> None:
+def test_bytes_that_are_no_message(unhurried: Patient, method: MethodDescriptor) -> None:
     @QUIET
     @given(data=st.binary(max_size=200))
     def call(data: bytes) -> None:
-        code = outcome(patient, path_of(method), [data])
+        code = outcome(unhurried, path_of(method), [data])
         assert code not in BAD
 
     call()
-    is_sound(patient)
+    is_sound(unhurried)
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:
