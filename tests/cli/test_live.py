@@ -6,6 +6,8 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,10 @@ from hanjaserve.cli.live_editor import Editor
 from hanjaserve.cli.live_keys import KeyReader
 from hanjaserve.cli.live_screen import HELP, draw
 from hanjaserve.client import Alternative, LiveSegment, Rendering, Span, SpanSource, Splice
+from hanjaserve.server.rights import Right
+from hanjaserve.server.tokens import make_token, token_line
+from tests.e2e.process import ServerProcess
+from tests.support.certificates import Authority
 
 from .conftest import Hanjaserve
 
@@ -122,14 +128,30 @@ def test_needs_a_terminal(hanjaserve: Hanjaserve) -> None:
     assert (done.returncode, b"needs a terminal" in done.stderr) == (2, True)
 
 
+@pytest.fixture
+def secured(tiny_bundle: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A server that wants TLS and a token; its address, and the variables of one who may."""
+    authority, token = Authority(tmp_path), make_token()
+    pair = authority.issue("server")
+    (tmp_path / "tokens").write_text(token_line("typist", [Right.LIVE], token))
+    flags = ("--tls-cert", str(pair.cert), "--tls-key", str(pair.key), "--tokens", str(tmp_path / "tokens"))
+    with ServerProcess(tiny_bundle, *flags) as server:
+        yield {
+            "address": server.address,
+            "HANJASERVE_CA": str(authority.path),
+            "HANJASERVE_TOKEN": token,
+        }
+
+
 class Terminal:
     """The command in a pseudo-terminal."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, **environment: str) -> None:
         self.shown = ""
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "hanjaserve.cli.main", "live", "--target", address],
+            env={**os.environ, **environment},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -177,5 +199,17 @@ def test_ctrl_c_leaves_without_a_result(address: str) -> None:
         terminal.until(HELP)
         terminal.type("수도\x03")
         assert terminal.process.wait(30) == 130
+    finally:
+        terminal.close()
+
+
+def test_over_tls_with_a_token(secured: dict[str, str]) -> None:
+    terminal = Terminal(**secured)
+    try:
+        terminal.until(HELP)
+        terminal.type("수도와")
+        terminal.until("首都와")
+        terminal.type("\x04")
+        assert terminal.process.wait(30) == 0
     finally:
         terminal.close()

@@ -1,6 +1,7 @@
 """TLS, mutual TLS and tokens: a real server, both clients and the command line."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -73,6 +74,24 @@ def test_command_line(secured: Secured) -> None:
     done = hanjaserve("convert", *flags, *mine, TEXT, HANJASERVE_TOKEN="hjs_wrong")
     assert done.returncode
     assert "UNAUTHENTICATED" in done.stderr
+
+
+def test_command_line_says_what_is_wrong_with_tls(secured: Secured, tmp_path: Path) -> None:
+    target = ["--target", secured.server.address]
+    done = hanjaserve("convert", *target, TEXT)
+    assert (done.returncode, "a server with TLS wants --ca or --tls" in done.stderr) == (3, True), done.stderr
+    strangers = Authority(tmp_path, "strangers")
+    done = hanjaserve("convert", *target, "--ca", str(strangers.path), TEXT)
+    assert "(certificate_verify_failed): --ca names the authority" in done.stderr
+
+
+def test_failed_handshakes_leave_the_log_alone(secured: Secured) -> None:
+    host, port = secured.server.address.split(":")
+    with socket.create_connection((host, int(port))) as stranger:
+        stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        while stranger.recv(1024):
+            pass
+    assert all(line.startswith("{") for line in secured.server.log)
 
 
 def test_who_lacks_certificate_or_token_stays_out(secured: Secured, tmp_path: Path) -> None:

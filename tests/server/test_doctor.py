@@ -1,4 +1,5 @@
 import argparse
+import socket
 import sys
 from pathlib import Path
 
@@ -56,3 +57,11 @@ def test_certificates_that_end(tmp_path: Path) -> None:
 def test_wrong_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.run(argparse.Namespace(port="x")) == 1
     assert "--port is 'x'" in capsys.readouterr().out
+
+
+def test_port_that_is_taken_is_named_with_its_flag(tiny_bundle: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        found = faults(ServerConfig(bundle=str(tiny_bundle), port=0, metrics_port=port))
+    assert f"port {port} of 127.0.0.1: it is in use" in found
+    assert found.endswith("another with --metrics-port")

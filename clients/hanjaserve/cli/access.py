@@ -5,13 +5,16 @@ The token comes from a variable or a file: on a command line, everybody on the m
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 import grpc
 
-from hanjaserve.cli.errors import USAGE, CliError
-from hanjaserve.client import DEFAULT_TARGET, SyncClient, tls
+from hanjaserve.cli.errors import NO_SERVER, USAGE, CliError
+from hanjaserve.client import DEFAULT_TARGET, ConvertError, SyncClient, tls
 from hanjaserve.client.access import Access
+
+_TLS_FAILED = re.compile(r"(?i:tls handshake failed)(?:.*OPENSSL_internal:(?P<why>[A-Z_]+))?")
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +56,24 @@ def open_client(arguments: argparse.Namespace) -> SyncClient:
     """A client as the arguments describe it; see `access_of`."""
     access = access_of(arguments)
     return SyncClient(access.target, credentials=access.credentials, token=access.token)
+
+
+def no_server(target: str, error: ConvertError, *, otherwise: str = "") -> CliError:
+    """What to tell a user whom nobody answered; gRPC's own words say little to most.
+
+    Args:
+        target: Where the server should be.
+        error: What the first call failed with.
+        otherwise: What can be done without a server, for the end of the message.
+    """
+    if found := _TLS_FAILED.search(error.message):
+        why = (found["why"] or found[0]).lower()
+        told = f"no TLS with {target} ({why}): --ca names the authority of its certificate"
+    elif "Socket closed" in error.message:
+        told = f"{target} hangs up: a server with TLS wants --ca or --tls"
+    else:
+        told = f"no server at {target}: start one with `hanjaserve serve`{otherwise}"
+    return CliError(told, NO_SERVER)
 
 
 def _credentials(arguments: argparse.Namespace) -> grpc.ChannelCredentials | None:

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from hanjaserve.cli.access import add_access_arguments, open_client
+from hanjaserve.cli.access import add_access_arguments, no_server, open_client
 from hanjaserve.cli.errors import FAILED, NO_SERVER, USAGE, CliError
 from hanjaserve.client import (
     DEFAULT_TARGET,
@@ -163,10 +163,7 @@ def _contact(client: SyncClient) -> ServerInfo:
         info = client.server_info()
         return info if info.ready else client.wait_ready(WARM_UP_S)
     except (Unavailable, DeadlineExceeded) as error:
-        raise CliError(
-            f"no server at {client.target}: start one with `hanjaserve serve`, or use --local",
-            NO_SERVER,
-        ) from error
+        raise no_server(client.target, error, otherwise=", or use --local") from error
     except ConvertError as error:
         raise CliError(f"server at {client.target}: {error}") from error
 

@@ -16,7 +16,8 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hanjaserve.cli.errors import FAILED, INTERRUPTED, NO_SERVER, OK, USAGE, CliError
+from hanjaserve.cli.access import access_of, add_access_arguments, no_server
+from hanjaserve.cli.errors import FAILED, INTERRUPTED, OK, USAGE, CliError
 from hanjaserve.cli.live_editor import Editor
 from hanjaserve.cli.live_keys import KeyReader
 from hanjaserve.cli.live_screen import ENTER, LEAVE, draw
@@ -32,6 +33,7 @@ from hanjaserve.client import (
     SessionResumed,
     Unavailable,
 )
+from hanjaserve.client.access import Access
 
 ALTERNATIVES = 8
 # A server that restarts is waited for; whoever types may always leave.
@@ -47,31 +49,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"the server; default $HANJASERVE_TARGET, else {DEFAULT_TARGET}",
     )
+    add_access_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     options = options_of(arguments, alternatives=ALTERNATIVES, with_spans=True, with_kept=True)
-    target = arguments.target or os.environ.get("HANJASERVE_TARGET") or DEFAULT_TARGET
+    access = access_of(arguments)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise CliError("needs a terminal; for files and pipes there is `hanjaserve convert`", USAGE)
     try:
-        editor = asyncio.run(_edit(target, options))
+        editor = asyncio.run(_edit(access, options))
     except Unavailable as error:
-        raise CliError(f"no server at {target}: start one with `hanjaserve serve`", NO_SERVER) from error
+        raise no_server(access.target, error) from error
     except ConvertError as error:
-        raise CliError(f"server at {target}: {error}", FAILED) from error
+        raise CliError(f"server at {access.target}: {error}", FAILED) from error
     if editor is None:
         return INTERRUPTED
     print(editor.converted)
     return OK
 
 
-async def _edit(target: str, options: ConvertOptions) -> Editor | None:
+def _client(access: Access, retry: RetryPolicy) -> Client:
+    return Client(access.target, credentials=access.credentials, token=access.token, retry=retry)
+
+
+async def _edit(access: Access, options: ConvertOptions) -> Editor | None:
     """Edit until the user is done; None if there is to be no result."""
-    async with Client(target, retry=QUICK) as quick:
+    async with _client(access, QUICK) as quick:
         await quick.server_info()
-    async with Client(target, retry=PATIENT) as client:
+    async with _client(access, PATIENT) as client:
         editor = Editor(Rendering(options.rendering))
         try:
             async with client.live(**options.as_fields()) as live:

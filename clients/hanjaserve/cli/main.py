@@ -40,7 +40,7 @@ def commands() -> dict[str, Command]:
         "serve": Command(
             help="run the server",
             module="hanjaserve.server.config",
-            run_module="hanjaserve.server.app",
+            run_module="hanjaserve.server.command",
         ),
         "doctor": Command(
             help="check what a server needs, and say what to fix; takes the flags of serve",

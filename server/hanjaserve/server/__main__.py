@@ -2,6 +2,6 @@
 
 import sys
 
-from hanjaserve.server.app import main
+from hanjaserve.server.command import main
 
 sys.exit(main())

@@ -150,7 +150,7 @@ def _address(config: ServerConfig) -> str:
 
 
 def _metrics(config: ServerConfig) -> str:
-    check_bindable(config.metrics_host, config.metrics_port)
+    check_bindable(config.metrics_host, config.metrics_port, flag="--metrics-port")
     return f"metrics port {config.metrics_port} of {config.metrics_host} is free"
 
 

@@ -127,8 +127,8 @@ async def _briefly(change: Coroutine[None, None, None]) -> None:
         await asyncio.wait_for(change, HEALTH_S)
 
 
-def check_bindable(host: str, port: int) -> None:
-    """Raise ConfigError if nothing can listen there; says why better than gRPC does."""
+def check_bindable(host: str, port: int, *, flag: str = "--port") -> None:
+    """Raise ConfigError if nothing can listen there; says why better than gRPC does, and which flag helps."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
@@ -140,7 +140,7 @@ def check_bindable(host: str, port: int) -> None:
             probe.bind(address)
         except OSError as error:
             reason = "it is in use" if error.errno == errno.EADDRINUSE else str(error.strerror)
-            raise ConfigError(_unusable(host, port, reason)) from None
+            raise ConfigError(_unusable(host, port, reason, flag)) from None
 
 
 @contextmanager
@@ -164,10 +164,11 @@ def reserved_port(host: str, port: int) -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-def _unusable(host: str, port: int, reason: str) -> str:
+def _unusable(host: str, port: int, reason: str, flag: str = "--port") -> str:
+    free = " (0 picks a free one)" if flag == "--port" else ""
     return (
         f"cannot listen on port {port} of {host}: {reason}; stop what listens there or choose "
-        "another with --port (0 picks a free one)"
+        f"another with {flag}{free}"
     )
 
 
