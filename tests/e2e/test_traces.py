@@ -210,6 +210,7 @@ def test_no_collector_harms_nobody(tiny_bundle: Path) -> None:
         server.signal(signal.SIGTERM)
         assert server.wait(6) == 0
     assert not any("Traceback" in line for line in server.log)
+    assert all(line.startswith("{") for line in server.log), "what OpenTelemetry says is JSON as well"
 
 
 def test_what_cannot_work_is_said_at_once(tiny_bundle: Path) -> None:

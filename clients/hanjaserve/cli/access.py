@@ -70,7 +70,7 @@ def no_server(target: str, error: ConvertError, *, otherwise: str = "") -> CliEr
         why = (found["why"] or found[0]).lower()
         told = f"no TLS with {target} ({why}): --ca names the authority of its certificate"
     elif "Socket closed" in error.message:
-        told = f"{target} hangs up: a server with TLS wants --ca or --tls"
+        told = f"{target} hangs up: a server with TLS wants --ca or --tls, and maybe --cert and --key"
     else:
         told = f"no server at {target}: start one with `hanjaserve serve`{otherwise}"
     return CliError(told, NO_SERVER)

@@ -39,10 +39,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str, stream: TextIO | None = None, *, process: str = "") -> None:
-    """Send what `hanjaserve` and its parts log to `stream`, standard error by default."""
+    """Send what `hanjaserve`, its parts and OpenTelemetry log to `stream`, standard error by default."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter(process))
-    logger = logging.getLogger("hanjaserve")
-    logger.handlers = [handler]
-    logger.setLevel(level.upper())
-    logger.propagate = False
+    # OpenTelemetry tells of collectors that are away; more than that nobody wants to know.
+    for name, least in (("hanjaserve", level.upper()), ("opentelemetry", "WARNING")):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(least)
+        logger.propagate = False
