@@ -95,10 +95,12 @@ def test_labels_carry_the_evidence_of_their_context_into_the_corpus() -> None:
         ("병원", "NNG", 0, 2), ("의사", "NNG", 3, 2), ("가", "JKS", 5, 1), ("의사", "NNG", 7, 2)
     ]  # fmt: skip
     words = {"의사": ["醫師", "意思"]}
-    labels = Labeller(tiny_tables(), words, Senses((), SPELLINGS, VECTORS)).label(text, morphemes)
+    # The word itself, which has a vector, too, is no evidence of its own sense.
+    rows = {**VECTORS.rows, ("의사", "NNG"): VECTORS.rows["병원", "NNG"]}
+    senses = Senses((), SPELLINGS, Vectors(rows=rows, values=VECTORS.values))
+    labels = Labeller(tiny_tables(), words, senses).label(text, morphemes)
     assert [start for start, _ in labels.words] == [3, 7]
-    # The word itself is no evidence of its own sense.
-    assert labels.evidence[3].tolist() == labels.evidence[7].tolist()
+    assert labels.evidence[3].tolist() == labels.evidence[7].tolist() == [0, -SHARPNESS, -SHARPNESS]
     plain = Labeller(tiny_tables(), words).label(text, morphemes)
     weights = {"general": {"의사": {"醫師": 1.0, "意思": 0.5}}}
     corpus = join(
