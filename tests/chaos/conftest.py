@@ -43,7 +43,8 @@ class Patient(ServerProcess):
         self.control.write_text("")
         self.metrics_port = free_port()
         flags = ("--metrics-port", str(self.metrics_port), "--log-level", "debug", *flags)
-        env = {"CHAOS_CONTROL": str(self.control)}
+        # As `hanjaserve serve` sets it.
+        env = {"CHAOS_CONTROL": str(self.control), "GRPC_VERBOSITY": "NONE"}
         super().__init__(bundle, *flags, env=env, prefix=prefix, module="tests.chaos.server")
 
     def __enter__(self) -> "Patient":

@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hanjaserve.v1 import hanjaserve_pb2 as pb
+from tests.chaos.http2 import RawConnection
+from tests.e2e.process import ServerProcess
 
 HANGUL = "대한민국의 수도는 서울이다"
 
@@ -60,3 +62,12 @@ def test_long_texts(stub: Any, text: str) -> None:
 
 def test_empty_text_converts_to_itself(stub: Any) -> None:
     assert stub.Convert(pb.ConvertRequest()) == pb.ConvertResponse(conversion=pb.Conversion())
+
+
+def test_headers_that_gRPC_cannot_read_leave_the_log_alone(server: ServerProcess, stub: Any) -> None:
+    """gRPC would write a line of its own for each, with bytes of the stranger."""
+    for _ in range(5):
+        with RawConnection(server.address) as raw:
+            raw.send(raw.headers(1, extra=(("te", "what the stranger likes"), (":status", "no number"))))
+    check(HANGUL, stub.Convert(pb.ConvertRequest(text=HANGUL)).conversion.text)
+    assert [line for line in server.log if not line.startswith("{")] == []

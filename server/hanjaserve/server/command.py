@@ -1,7 +1,8 @@
 """Where `hanjaserve serve` begins: with what must hold before gRPC is imported.
 
-gRPC itself writes a line to standard error for each handshake that fails. Strangers could fill the disk
-with them, and they are not JSON. Whoever wants them sets GRPC_VERBOSITY.
+gRPC itself writes a line to standard error for each handshake that fails, and for headers that it can't
+read, with their bytes, which need not be UTF-8. Strangers could fill the disk or write what they like into
+the log. What matters is raised or answered, too. Whoever wants the lines sets GRPC_VERBOSITY.
 """
 
 import argparse
@@ -27,4 +28,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _quiet_grpc() -> None:
     # Read once, when gRPC is imported; processes that are started later inherit it.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
