@@ -31,10 +31,13 @@ class Tolerance:
 
 TOLERANCES: Mapping[str, Tolerance] = {
     "fp32": Tolerance(agreement=0.9999, margin=1e-3),
-    "fp16": Tolerance(agreement=0.999, margin=1e-2),
+    "fp16": Tolerance(agreement=0.999, margin=2**-4),
     "int8": Tolerance(agreement=0.999, margin=0.5),
 }
-"""By precision of the arithmetic or, for the CPU model, of the stored weights."""
+"""By precision of the arithmetic or, for the CPU model, of the stored weights.
+
+Scores of the default model reach 38. FP16 tells numbers between 16 and 32 apart by 2**-6: four such steps.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
