@@ -3,9 +3,12 @@
 import argparse
 import asyncio
 import os
+import shutil
 import signal
 import socket
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +41,22 @@ def test_banner_shows_model_runner_address_and_a_call_to_paste() -> None:
     assert lines[1].split() == ["model", "tiny", "abc", "(syllable)"]
     assert lines[2].split() == ["runner", "openvino"]
     assert lines[3].split() == ["serving", "127.0.0.1:50051"]
-    assert lines[4].strip() == 'try     hanjaserve convert "대한민국의 수도는 서울이다"'
+    assert lines[4].startswith("  try     ")
+    assert lines[4].endswith('hanjaserve convert "대한민국의 수도는 서울이다"')
+
+
+def test_banner_shows_a_command_that_the_shell_finds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    for found, command in ((None, ".venv/bin/hanjaserve"), ("/usr/bin/hanjaserve", "hanjaserve")):
+        monkeypatch.setattr(shutil, "which", lambda name, found=found: found)
+        assert app.banner(ServerConfig(), BACKEND, 50051).splitlines()[-1].startswith(f"  try     {command} ")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.chdir("/")
+    monkeypatch.setattr(sys, "executable", "/opt/env/bin/python")
+    assert "try     opt/env/bin/hanjaserve convert" in app.banner(ServerConfig(), BACKEND, 50051)
 
 
 def test_banner_names_the_target_and_what_was_skipped() -> None:

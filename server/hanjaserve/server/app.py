@@ -11,6 +11,7 @@ code 2. With --frontends, this process supervises others that serve (processes/)
 import argparse
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -98,8 +99,16 @@ def banner(config: ServerConfig, backend: Described, port: int) -> str:
         f"  model   {backend.model} {backend.revision} ({backend.scheme})\n"
         f"  runner  {backend.runner}{skipped}\n"
         f"  serving {address}\n"
-        f'  try     hanjaserve convert {target}"{EXAMPLE}"'
+        f'  try     {_command()} convert {target}"{EXAMPLE}"'
     )
+
+
+def _command() -> str:
+    """How a person calls this installation from where the server was started."""
+    if shutil.which("hanjaserve"):
+        return "hanjaserve"
+    here, script = Path.cwd(), Path(sys.executable).with_name("hanjaserve")
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
 
 
 def _bracketed(host: str) -> str:
