@@ -65,7 +65,7 @@ def varied_sentences(count: int) -> list[str]:
     shares = {"precedents_plain.txt": 0.3, "statutes_plain.txt": 0.2, "reviews_plain.txt": 0.25}
     for name, share in shares.items():
         texts += islice(sources.lines(name), int(count * share))
-    texts += [row[0] for row in sources.rows("localisation_dev.tsv", 2)]
+    texts += [hangul for hangul, _ in sources.localisation()]
     texts += [hangul for split in ("test", "dev", "train") for hangul, _ in sources.bible(split)]
     chosen = list(dict.fromkeys(texts))[:count]
     random.Random(SEED).shuffle(chosen)

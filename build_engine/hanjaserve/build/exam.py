@@ -16,6 +16,7 @@ from hanjaserve.build.data import sources
 from hanjaserve.build.data.corpus import MODERN, SCRIPTURE
 from hanjaserve.build.metrics import count, ratios, totals
 from hanjaserve.build.model import HanjaTokenClassifier
+from hanjaserve.server.runners.plans import write_atomically
 
 BATCH = 64
 CURVE_FILE, CARD_FILE = "curve.jsonl", "README.md"
@@ -39,10 +40,9 @@ class Paper:
 
 def make_papers() -> list[Paper]:
     """The two sets, from the data folder."""
-    modern = [(hangul, mixed) for hangul, mixed in sources.rows("localisation_dev.tsv", 2)]
     return [
         Paper(name="bible dev", style=SCRIPTURE, pairs=list(sources.bible("dev"))),
-        Paper(name="localisation dev", style=MODERN, pairs=modern),
+        Paper(name="localisation dev", style=MODERN, pairs=list(sources.localisation())),
     ]
 
 
@@ -68,9 +68,7 @@ class Exam:
         model.train(training)
         kept = [earlier for earlier in self.lines() if earlier["step"] < step]
         text = "".join(json.dumps(found) + "\n" for found in (*kept, {**line, **figures}))
-        temporary = self._curve.with_suffix(".tmp")
-        temporary.write_text(text, "utf-8")
-        temporary.replace(self._curve)
+        write_atomically(self._curve, text.encode())
 
     def lines(self) -> list[dict[str, Any]]:
         """What was kept so far, oldest first."""

@@ -19,7 +19,7 @@ from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.model.assemble import assemble
 from hanjaserve.build.model.transfer import Labelled, take_weights
 from hanjaserve.build.place import Place, training_place
-from hanjaserve.build.trainer import TrainConfig, Trainer, settings_of
+from hanjaserve.build.trainer import TrainConfig, Trainer
 from hanjaserve.server.errors import BuildError
 
 LABELS_FILE, CORPUS_FILE, UNTRAINED = "labels.txt", "corpus.npz", "untrained"
@@ -112,7 +112,7 @@ def _train(arguments: argparse.Namespace, place: Place) -> None:
     if place.leads:
         save_checkpoint(model.cpu(), folder)
         start = {"start": arguments.start} if arguments.start else {}
-        exam.write_card(folder.name, settings_of(config) | start | asdict(_mix(arguments)))
+        exam.write_card(folder.name, asdict(config) | start | asdict(_mix(arguments)))
 
 
 def _mix(arguments: argparse.Namespace) -> Mix:

@@ -6,7 +6,7 @@ checkpoint holds the rest, so a run that is killed and resumed continues as if n
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -171,8 +171,3 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-
-
-def settings_of(config: TrainConfig) -> dict[str, object]:
-    """The hyperparameters by name, as the model card lists them."""
-    return {field.name: getattr(config, field.name) for field in fields(config)}

@@ -64,7 +64,7 @@ class Mix:
 
 def evaluation_keys() -> set[str]:
     """Texts that must never be trained on, without white space."""
-    keys = {key(row[0]) for row in sources.rows("localisation_dev.tsv", 2)}
+    keys = {key(hangul) for hangul, _ in sources.localisation()}
     keys |= {key(text) for text, _ in sources.annotated("precedents_annotated_dev.txt")}
     for split in ("test", "dev"):
         keys |= {key(hangul) for hangul, _ in sources.bible(split)}

@@ -53,6 +53,11 @@ def bible(split: str) -> Iterator[tuple[str, str]]:
             yield row[4], unicodedata.normalize("NFC", row[5])
 
 
+def localisation() -> Iterator[tuple[str, str]]:
+    """(hangul, mixed) of interface texts of today, for evaluation only."""
+    return ((hangul, mixed) for hangul, mixed in rows("localisation_dev.tsv", 2))
+
+
 def lexicon(path: Path | None = None) -> Iterator[tuple[str, str]]:
     """(hangul, hanja) entries of libhangul's hanja.txt, of equal length, best first for a word.
 
