@@ -32,6 +32,7 @@ from hanjaserve.cli.bulk.ledger import Ledger, opened
 from hanjaserve.cli.bulk.parts import PartConverter, Report, Task, read_parts
 from hanjaserve.cli.bulk.sources import Source, find_sources
 from hanjaserve.cli.errors import CliError
+from hanjaserve.cli.interruption import Leftovers
 from hanjaserve.cli.main import main
 from hanjaserve.client import ConvertOptions
 from hanjaserve.server.bundle import Bundle
@@ -291,7 +292,7 @@ class Records:
 
     def open(self, *, revision: str = "r1", on_error: str = "skip", restart: bool = False) -> Any:
         return opened(
-            self.output, {"revision": revision}, self.sources, on_error=on_error, restart=restart
+            self.output, {"revision": revision}, self.sources, Leftovers(), on_error=on_error, restart=restart
         )
 
     def finish_two_parts(self) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanjaserve.cli.errors import USAGE, CliError
+from hanjaserve.cli.interruption import Leftovers
 from hanjaserve.cli.lines import MAX_LINE_BYTES, atomic_output, read_lines
 
 
@@ -64,7 +65,7 @@ def test_output_appears_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_bytes(b"old")
     path.chmod(0o640)
-    with atomic_output(path) as file:
+    with atomic_output(path, Leftovers()) as file:
         file.write(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
@@ -75,7 +76,7 @@ def test_output_appears_when_complete(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_output(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), atomic_output(path) as file:
+    with pytest.raises(KeyboardInterrupt), atomic_output(path, Leftovers()) as file:
         file.write(b"half")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
@@ -84,7 +85,7 @@ def test_a_failure_leaves_the_old_output(tmp_path: Path) -> None:
 
 def test_a_new_output_has_ordinary_permissions(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
-    with atomic_output(path):
+    with atomic_output(path, Leftovers()):
         pass
     ordinary = tmp_path / "ordinary"
     ordinary.touch()
@@ -94,10 +95,10 @@ def test_a_new_output_has_ordinary_permissions(tmp_path: Path) -> None:
 def test_links_are_followed_and_special_files_written_directly(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     link.symlink_to(target)
-    with atomic_output(link) as file:
+    with atomic_output(link, Leftovers()) as file:
         file.write(b"x")
     assert link.is_symlink() and target.read_bytes() == b"x"
-    with atomic_output(Path("/dev/null")) as file:
+    with atomic_output(Path("/dev/null"), Leftovers()) as file:
         file.write(b"x")
     assert Path("/dev/null").is_char_device()
 
@@ -105,8 +106,8 @@ def test_links_are_followed_and_special_files_written_directly(tmp_path: Path) -
 def test_an_output_that_cannot_be_written(tmp_path: Path) -> None:
     with (
         pytest.raises(CliError, match=r"cannot write .*nowhere"),
-        atomic_output(tmp_path / "nowhere" / "out.txt"),
+        atomic_output(tmp_path / "nowhere" / "out.txt", Leftovers()),
     ):
         pass
-    with pytest.raises(CliError, match="is a folder"), atomic_output(tmp_path):
+    with pytest.raises(CliError, match="is a folder"), atomic_output(tmp_path, Leftovers()):
         pass

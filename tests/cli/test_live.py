@@ -3,8 +3,10 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,6 +160,12 @@ class Terminal:
         )
         os.close(theirs)
 
+    @property
+    def cooked(self) -> bool:
+        """Whether the terminal itself shows and edits what is typed."""
+        flags: int = termios.tcgetattr(self._ours)[3]
+        return bool(flags & termios.ICANON and flags & termios.ECHO)
+
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
@@ -199,6 +207,20 @@ def test_ctrl_c_leaves_without_a_result(address: str) -> None:
         terminal.until(HELP)
         terminal.type("수도\x03")
         assert terminal.process.wait(30) == 130
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_gives_the_terminal_back(address: str, number: signal.Signals) -> None:
+    terminal = Terminal(address)
+    try:
+        terminal.until(HELP)
+        assert not terminal.cooked
+        terminal.process.send_signal(number)
+        assert terminal.process.wait(30) == 128 + number
+        assert terminal.cooked
+        terminal.until("\x1b[?1049l")
     finally:
         terminal.close()
 

@@ -18,11 +18,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Protocol
 
 from hanjaserve.cli.engines import Engine, add_engine_arguments, open_engine
-from hanjaserve.cli.errors import FAILED, OK, USAGE, CliError, raise_on_sigterm
+from hanjaserve.cli.errors import FAILED, OK, USAGE, CliError
+from hanjaserve.cli.interruption import Leftovers, run_interruptibly
 from hanjaserve.cli.lines import Line, atomic_output, read_lines
 from hanjaserve.cli.wishes import add_option_arguments, options_of
 from hanjaserve.client import Conversion, ConvertOptions, ItemError
@@ -79,16 +81,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
-    options = _options(arguments)
-    raise_on_sigterm()
+    return run_interruptibly(partial(_run, arguments, _options(arguments)))
+
+
+def _run(arguments: argparse.Namespace, options: ConvertOptions, leftovers: Leftovers) -> int:
     with ExitStack() as stack:
         source = stack.enter_context(_open_input(arguments))
         engine = stack.enter_context(open_engine(arguments))
-        progress = stack.enter_context(_progress(source))
-        to_file = arguments.output not in (None, "-")
-        output: IO[bytes] = (
-            stack.enter_context(atomic_output(Path(arguments.output))) if to_file else sys.stdout.buffer
-        )
+        progress = stack.enter_context(_progress(source, leftovers))
+        output: IO[bytes] = sys.stdout.buffer
+        if arguments.output not in (None, "-"):
+            output = stack.enter_context(atomic_output(Path(arguments.output), leftovers))
         render = _json_line if arguments.json else _text_line
         for text in _convert(engine, source, options, render, progress):
             output.write(text.encode())
@@ -152,14 +155,15 @@ def _size(file: io.FileIO) -> int | None:
 
 
 @contextmanager
-def _progress(source: Input) -> Iterator[Progress | None]:
+def _progress(source: Input, leftovers: Leftovers) -> Iterator[Progress | None]:
     if source.size is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm
 
-    with tqdm(total=source.size, unit="B", unit_scale=True, file=sys.stderr) as bar:
-        yield bar
+    bar = partial(tqdm, total=source.size, unit="B", unit_scale=True, file=sys.stderr)
+    with leftovers.holding(bar, tqdm.close) as shown:
+        yield shown
 
 
 def _convert(

@@ -1,7 +1,5 @@
 """What ends a command early, and the exit codes that all commands share."""
 
-import signal
-
 OK = 0
 FAILED = 1
 """The command could not do its work: a text was refused, the server failed."""
@@ -11,10 +9,10 @@ NO_SERVER = 3
 """No server answers."""
 BAD_ROWS = 4
 """Some rows of the input could not be converted."""
+SIGNALLED = 128
+"""Plus the number of the signal that ended the command: 143 is SIGTERM."""
 INTERRUPTED = 130
 """Ctrl-C."""
-TERMINATED = 143
-"""SIGTERM."""
 BROKEN_PIPE = 141
 """Whoever read the output went away, as `head` does."""
 
@@ -29,12 +27,3 @@ class CliError(Exception):
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
         super().__init__(message)
         self.exit_code = exit_code
-
-
-def raise_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack, so that nothing temporary stays behind."""
-
-    def on_signal(number: int, frame: object) -> None:
-        raise SystemExit(TERMINATED)
-
-    signal.signal(signal.SIGTERM, on_signal)

@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from hanjaserve.build.metrics import (
 )
 from hanjaserve.cli.engines import Engine, EngineInfo, add_engine_arguments, open_engine
 from hanjaserve.cli.errors import FAILED, OK, USAGE, CliError
+from hanjaserve.cli.interruption import Leftovers, run_interruptibly
 from hanjaserve.cli.lines import atomic_output
 from hanjaserve.cli.pairs import Pair, read_pairs
 from hanjaserve.client import Conversion, ConvertOptions, ItemError, Result
@@ -90,6 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     if arguments.limit is not None and arguments.limit < 1:
         raise CliError(f"--limit is {arguments.limit}; use at least 1", USAGE)
+    return run_interruptibly(partial(_run, arguments))
+
+
+def _run(arguments: argparse.Namespace, leftovers: Leftovers) -> int:
     options = ConvertOptions(with_spans=True, style=arguments.style)
     # Read to the end first: a malformed line should show before minutes of work.
     pairs = list(islice(read_pairs(arguments.data), arguments.limit))
@@ -112,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
             "metrics": {name: _plain(interval) for name, interval in metrics.items()},
             "counts": counts | {"spans": len(tally.scores)},
         }
-        with atomic_output(arguments.json) as file:
+        with atomic_output(arguments.json, leftovers) as file:
             file.write(json.dumps(report, ensure_ascii=False, indent=2).encode() + b"\n")
     return OK
 

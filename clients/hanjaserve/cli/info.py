@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from hanjaserve.cli.engines import add_engine_arguments, open_engine
 from hanjaserve.cli.errors import OK
+from hanjaserve.cli.interruption import run_interruptibly
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    return run_interruptibly(lambda _: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     with open_engine(arguments) as engine:
         info = engine.info
     if arguments.json:

@@ -9,12 +9,13 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 from hanjaserve.cli.errors import USAGE, CliError
+from hanjaserve.cli.interruption import Leftovers
 
 READ_BYTES = 1 << 16
 MAX_LINE_BYTES = 64 << 20
@@ -100,35 +101,42 @@ def _not_utf8(data: bytes, offset: int, name: str) -> CliError:
 
 
 @contextmanager
-def atomic_output(path: Path) -> Iterator[IO[bytes]]:
+def atomic_output(path: Path, leftovers: Leftovers) -> Iterator[IO[bytes]]:
     """Open a file for writing that appears, complete, only when the block succeeds.
 
     Written to a temporary name in the same folder and renamed, so a reader sees the old file or the
     new one, never half of it. What is not a regular file (a pipe, /dev/null) is written directly.
 
+    Args:
+        path: Where.
+        leftovers: Keeps the temporary file, should a signal end the process meanwhile.
+
     Raises:
         CliError: It cannot be written.
     """
     path = Path(os.path.realpath(path))
-    try:
-        mode = _mode(path)
-        if mode is None:
-            with path.open("wb") as special:
-                yield special
-            return
-        file = tempfile.NamedTemporaryFile(
+
+    def make() -> IO[bytes]:
+        return tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
         )
-    except OSError as error:
-        raise CliError(f"cannot write {path}: {error.strerror or error}", USAGE) from error
-    try:
+
+    with ExitStack() as stack:
+        try:
+            mode = _mode(path)
+            file = stack.enter_context(path.open("wb") if mode is None else leftovers.holding(make, _remove))
+        except OSError as error:
+            raise CliError(f"cannot write {path}: {error.strerror or error}", USAGE) from error
         with file:
             yield file
-            os.fchmod(file.fileno(), mode)
-        os.replace(file.name, path)
-    except BaseException:
-        Path(file.name).unlink(missing_ok=True)
-        raise
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
+        if mode is not None:
+            os.replace(file.name, path)
+
+
+def _remove(file: IO[bytes]) -> None:
+    Path(file.name).unlink(missing_ok=True)
 
 
 def _mode(path: Path) -> int | None:

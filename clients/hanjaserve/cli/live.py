@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hanjaserve.cli.access import access_of, add_access_arguments, no_server
-from hanjaserve.cli.errors import FAILED, INTERRUPTED, OK, USAGE, CliError
+from hanjaserve.cli.errors import FAILED, INTERRUPTED, OK, SIGNALLED, USAGE, CliError
+from hanjaserve.cli.interruption import SIGNALS
 from hanjaserve.cli.live_editor import Editor
 from hanjaserve.cli.live_keys import KeyReader
 from hanjaserve.cli.live_screen import ENTER, LEAVE, draw
@@ -64,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise no_server(access.target, error) from error
     except ConvertError as error:
         raise CliError(f"server at {access.target}: {error}", FAILED) from error
-    if editor is None:
-        return INTERRUPTED
+    except _GivenUpError as given_up:
+        return given_up.exit_code
     print(editor.converted)
     return OK
 
@@ -74,24 +75,32 @@ def _client(access: Access, retry: RetryPolicy) -> Client:
     return Client(access.target, credentials=access.credentials, token=access.token, retry=retry)
 
 
-async def _edit(access: Access, options: ConvertOptions) -> Editor | None:
-    """Edit until the user is done; None if there is to be no result."""
+async def _edit(access: Access, options: ConvertOptions) -> Editor:
+    """Edit until the user is done.
+
+    Raises:
+        _GivenUpError: There is to be no result.
+    """
     async with _client(access, QUICK) as quick:
         await quick.server_info()
     async with _client(access, PATIENT) as client:
         editor = Editor(Rendering(options.rendering))
-        try:
-            async with client.live(**options.as_fields()) as live:
-                with _raw_terminal():
-                    await _Terminal(editor, live).run()
-        except _GivenUpError:
-            return None
+        async with client.live(**options.as_fields()) as live:
+            await _Terminal(editor, live).run()
         editor.show(list(live.view.segments()))
     return editor
 
 
 class _GivenUpError(Exception):
-    """The user wants no result, and does not wait for one."""
+    """The user wants no result, and does not wait for one.
+
+    Attributes:
+        exit_code: That of the command.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__()
+        self.exit_code = exit_code
 
 
 class _Terminal:
@@ -100,14 +109,14 @@ class _Terminal:
     def __init__(self, editor: Editor, live: LiveSession) -> None:
         self._editor = editor
         self._live = live
-        self._keys: asyncio.Queue[str] = asyncio.Queue()
+        self._keys: asyncio.Queue[str | signal.Signals] = asyncio.Queue()
         self._state = ""
 
     async def run(self) -> None:
         """Run until a key ends it.
 
         Raises:
-            _GivenUpError: The key was Ctrl-C.
+            _GivenUpError: The key was Ctrl-C, or a signal came.
         """
         loop, reader = asyncio.get_running_loop(), KeyReader()
         standard_input = sys.stdin.fileno()
@@ -119,12 +128,16 @@ class _Terminal:
 
         loop.add_reader(standard_input, on_input)
         loop.add_signal_handler(signal.SIGWINCH, self._draw)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._keys.put_nowait, number)
         watching = asyncio.create_task(self._watch())
         try:
-            await self._type(watching)
+            with _raw_terminal():
+                await self._type(watching)
         finally:
             loop.remove_reader(standard_input)
-            loop.remove_signal_handler(signal.SIGWINCH)
+            for number in (signal.SIGWINCH, *SIGNALS):
+                loop.remove_signal_handler(number)
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
@@ -138,8 +151,10 @@ class _Terminal:
                 await watching  # which raises why the session has ended
                 return
             key = getting.result()
+            if isinstance(key, signal.Signals):
+                raise _GivenUpError(SIGNALLED + key)
             if key == "interrupt":
-                raise _GivenUpError
+                raise _GivenUpError(INTERRUPTED)
             if splices := self._editor.key(key):
                 await self._live.edit_places(splices)
             self._draw()

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 
 from hanjaserve.cli.errors import NO_SERVER, OK, CliError
+from hanjaserve.cli.interruption import run_interruptibly
 
 DEFAULT_URL = "http://127.0.0.1:9464/metrics"
 CLEAR = "\x1b[H\x1b[2J"
@@ -33,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    return run_interruptibly(lambda _: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     before, since = _read(arguments.url), time.monotonic()
     while True:
         time.sleep(max(0.1, arguments.interval))

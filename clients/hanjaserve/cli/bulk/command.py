@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 from hanjaserve.cli.bulk.sources import find_sources
 from hanjaserve.cli.engines import local_options
 from hanjaserve.cli.errors import BAD_ROWS, FAILED, OK, USAGE, CliError
+from hanjaserve.cli.interruption import Leftovers, run_interruptibly
 from hanjaserve.cli.wishes import add_option_arguments, options_of
 from hanjaserve.client import ConvertOptions
 
@@ -73,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
+    return run_interruptibly(partial(_run, arguments))
+
+
+def _run(arguments: argparse.Namespace, leftovers: Leftovers) -> int:
     options = options_of(arguments, first_only=arguments.first_only)
     sources = find_sources(arguments.input, arguments.output)
     try:
@@ -82,13 +88,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise CliError(f"{error.name} is not installed: pip install 'hanjaserve[bulk]'", USAGE) from error
     task = _task(arguments, options)
     output, on_error = arguments.output, arguments.on_error
-    with opened(output, _work(task), sources, on_error=on_error, restart=arguments.restart) as ledger:
+    with opened(
+        output, _work(task), sources, leftovers, on_error=on_error, restart=arguments.restart
+    ) as ledger:
         earlier, started = ledger.rows, time.monotonic()
         if not ledger.complete:
             finished = frozenset(ledger.reports)
-            with closing(
-                reports(task, sources, finished, workers=arguments.workers, address=arguments.address)
-            ) as found:
+            where = {"workers": arguments.workers, "address": arguments.address}
+            with closing(reports(task, sources, finished, leftovers, **where)) as found:
                 _follow(found, ledger, on_error)
             ledger.finish()
         _tell(ledger, output, ledger.rows - earlier, time.monotonic() - started)

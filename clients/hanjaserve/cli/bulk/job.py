@@ -16,6 +16,7 @@ from typing import Any
 from hanjaserve.cli.bulk.cluster import joined
 from hanjaserve.cli.bulk.parts import PartConverter, Report, Task, read_parts
 from hanjaserve.cli.bulk.sources import Source
+from hanjaserve.cli.interruption import Leftovers
 
 Row = dict[str, Any]
 TRIES = 3
@@ -26,6 +27,7 @@ def reports(
     task: Task,
     sources: Sequence[Source],
     finished: Collection[str],
+    leftovers: Leftovers,
     *,
     workers: int | None,
     address: str | None,
@@ -36,13 +38,14 @@ def reports(
         task: What they have in common.
         sources: The files.
         finished: Names of parts.
+        leftovers: Has Ray shut down, should a signal end the process meanwhile.
         workers: How many processes convert; None for one per core.
         address: That of a Ray cluster; None for this machine alone.
 
     Raises:
         CliError: Ray can't go on.
     """
-    with joined(workers, address) as count:
+    with joined(workers, address, leftovers) as count:
         for row in _converted(task, _rows(sources, finished), count).iter_rows():
             yield pickle.loads(row["report"])
 

@@ -22,6 +22,7 @@ from typing import IO, Any
 from hanjaserve.cli.bulk.parts import Report
 from hanjaserve.cli.bulk.sources import Source
 from hanjaserve.cli.errors import USAGE, CliError
+from hanjaserve.cli.interruption import Leftovers
 from hanjaserve.cli.lines import atomic_output
 
 MANIFEST, JOURNAL, BAD_ROWS = "manifest.json", "journal.jsonl", "bad_rows.jsonl"
@@ -36,11 +37,12 @@ class Ledger:
         complete: Whether these are all.
     """
 
-    def __init__(self, output: Path, manifest: Mapping[str, object]) -> None:
+    def __init__(self, output: Path, manifest: Mapping[str, object], leftovers: Leftovers) -> None:
         self.reports: dict[str, Report] = {}
         self.complete = False
         self._output = output
         self._manifest = manifest
+        self._leftovers = leftovers
         self._journal: IO[str] | None = None
 
     @property
@@ -66,17 +68,17 @@ class Ledger:
         keys = ("file", "row", "reason")
         lines = [json.dumps(dict(zip(keys, bad, strict=True))) + "\n" for bad in self.bad_rows]
         if lines:
-            _write(self._output / BAD_ROWS, "".join(lines))
+            self._write(BAD_ROWS, "".join(lines))
         else:
             (self._output / BAD_ROWS).unlink(missing_ok=True)
         parts = [asdict(self.reports[name]) for name in sorted(self.reports)]
-        _write(self._output / MANIFEST, _pretty({**self._manifest, "parts": parts}))
+        self._write(MANIFEST, _pretty({**self._manifest, "parts": parts}))
         (self._output / JOURNAL).unlink()
         self.complete = True
 
     def begin(self) -> None:
         """Forget all."""
-        _write(self._output / MANIFEST, _pretty(self._manifest))
+        self._write(MANIFEST, _pretty(self._manifest))
         self._write_journal()
 
     def resume(self, earlier: Mapping[str, Any]) -> None:
@@ -112,14 +114,25 @@ class Ledger:
 
     def _write_journal(self) -> None:
         """Write the journal anew, and keep it open for what comes."""
-        path = self._output / JOURNAL
-        _write(path, "".join(map(_line, self.reports.values())))
-        self._journal = path.open("a", encoding="utf-8")
+        self._write(JOURNAL, "".join(map(_line, self.reports.values())))
+        self._journal = (self._output / JOURNAL).open("a", encoding="utf-8")
+
+    def _write(self, name: str, text: str) -> None:
+        with atomic_output(self._output / name, self._leftovers) as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 @contextmanager
 def opened(
-    output: Path, work: Mapping[str, object], sources: Sequence[Source], *, on_error: str, restart: bool
+    output: Path,
+    work: Mapping[str, object],
+    sources: Sequence[Source],
+    leftovers: Leftovers,
+    *,
+    on_error: str,
+    restart: bool,
 ) -> Iterator[Ledger]:
     """Open the record of an output folder, or begin it, and keep others out meanwhile.
 
@@ -127,6 +140,7 @@ def opened(
         output: The folder; made if need be.
         work: All that the output depends on, as JSON can hold it.
         sources: The files.
+        leftovers: Keeps half-written files, should a signal end the process meanwhile.
         on_error: What becomes of bad rows.
         restart: Remove what an earlier run has left.
 
@@ -139,7 +153,7 @@ def opened(
         output.mkdir(parents=True, exist_ok=True)
         with _locked(output):
             earlier = _read_manifest(output)
-            ledger = Ledger(output, manifest)
+            ledger = Ledger(output, manifest, leftovers)
             if earlier is not None:
                 _remove(output, earlier["files"], finished=restart)
             if earlier is None or restart:
@@ -214,10 +228,3 @@ def _line(report: Report) -> str:
 
 def _pretty(found: Mapping[str, object]) -> str:
     return json.dumps(found, indent=1) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_output(path) as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())

@@ -15,6 +15,7 @@ from hanjaserve.cli.bulk.formats import Bad, Chunk, Columns, SourceError, chunks
 from hanjaserve.cli.bulk.sources import Source
 from hanjaserve.cli.engines import LocalEngine
 from hanjaserve.cli.errors import CliError
+from hanjaserve.cli.interruption import Leftovers
 from hanjaserve.cli.lines import atomic_output
 from hanjaserve.client import ConvertOptions, ItemError
 from hanjaserve.server.converter import MAX_TEXT_CODE_POINTS
@@ -139,7 +140,8 @@ class PartConverter:
     def _write(self, name: str, data: bytes) -> None:
         path = Path(self._task.output, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_output(path) as file:
+        # Whoever kills this process runs the command again, which removes what is left then.
+        with atomic_output(path, Leftovers()) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
