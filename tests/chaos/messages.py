@@ -5,13 +5,23 @@ from typing import Any
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from hanjaserve.kserve import inference_pb2
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 F = FieldDescriptor
-SERVICE = pb.DESCRIPTOR.services_by_name["HanjaService"]
-METHODS: tuple[MethodDescriptor, ...] = tuple(SERVICE.methods)
+METHODS: tuple[MethodDescriptor, ...] = tuple(
+    method
+    for file in (pb, inference_pb2, health_pb2, reflection_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+    if method.full_name != "grpc.health.v1.Health.List"  # UNIMPLEMENTED, in asyncio's half of the library
+)
+"""Everything that the server answers."""
 DEPTH = 5
 
 PIECES = st.one_of(
@@ -72,17 +82,41 @@ def _fill(draw: st.DrawFn, message: Any, field: FieldDescriptor, depth: int) -> 
         setattr(message, field.name, draw(values))
 
 
+def requests(method: MethodDescriptor, most: int = 4) -> st.SearchStrategy[list[bytes]]:
+    """What a call may send: one message, or several where a method takes them."""
+    several = st.lists(
+        messages(method.input_type), min_size=1, max_size=most if method.client_streaming else 1
+    )
+    return several.map(lambda found: [message.SerializeToString() for message in found])
+
+
+def some(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
+    """That many examples, the same each time."""
+    found: list[Any] = []
+
+    @settings(
+        max_examples=count, phases=(Phase.generate,), database=None, deadline=None, derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(strategy)
+    def collect(example: Any) -> None:
+        found.append(example)
+
+    collect()
+    return found
+
+
 def planted(descriptor: Descriptor, marker: str, depth: int = DEPTH) -> Iterator[Any]:
     """Messages that hold the marker in each of their strings, wherever it may stand, one at a time."""
     if depth == 0:
         return
     for field in descriptor.fields:
-        if field.type == F.TYPE_STRING:
-            message = new(descriptor)
+        if field.type in (F.TYPE_STRING, F.TYPE_BYTES):
+            message, value = new(descriptor), marker if field.type == F.TYPE_STRING else marker.encode()
             if field.is_repeated:
-                getattr(message, field.name).append(marker)
+                getattr(message, field.name).append(value)
             else:
-                setattr(message, field.name, marker)
+                setattr(message, field.name, value)
             yield message
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
             for inner in planted(field.message_type, marker, depth - 1):

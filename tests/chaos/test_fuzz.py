@@ -3,11 +3,11 @@
 The examples that Hypothesis finds to fail are kept in .hypothesis/ and tried first the next time.
 """
 
+import asyncio
 import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -15,13 +15,22 @@ from google.protobuf.descriptor import MethodDescriptor
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from .conftest import CONVERTED, LONG, Load, Patient
+from .breeding import LARGEST, mutated
+from .conftest import CONVERTED, LONG, TEXT, Load, Patient
+from .conversations import honest
 from .http2 import CONVERT, PREFACE, RawConnection, framed
-from .messages import METHODS, messages, path_of
+from .messages import METHODS, path_of, requests, some
+from .storm import PATIENCE_S, Storm, corpus_of, keep
+from .verdict import Answer, complaint, is_endless
 
-EXAMPLES = int(os.environ.get("CHAOS_INPUTS", "60000" if LONG else "40"))
-"""For each of nine methods twice: a million and more in the long form."""
+EXAMPLES = 1_000 if LONG else 30
+"""Of Hypothesis, for each method twice: it makes them slowly, and finds the shortest one that fails."""
+SEEDS = 1_000 if LONG else 20
+STORM = int(os.environ.get("CHAOS_INPUTS", "50000" if LONG else "100"))
+"""For each of two dozen methods, bred from the seeds: a million and more in the long form."""
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
 CONNECTIONS = 20_000 if LONG else 60
+MOST_GROWTH = 64 * 2**20
 QUIET = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -29,19 +38,19 @@ QUIET = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
     derandomize=not LONG,
 )
-BAD = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
-def outcome(server: Patient, path: str, requests: list[bytes]) -> grpc.StatusCode:
-    """The status of a call; a hang is DEADLINE_EXCEEDED, which no call here deserves."""
-    call = server.channel.stream_stream(path)(iter(requests), timeout=20)
+def answered(server: Patient, method: MethodDescriptor, messages: list[bytes]) -> Answer:
+    answer, call = Answer(), server.channel.stream_stream(path_of(method))(iter(messages), timeout=PATIENCE_S)
     try:
-        for _ in call:
-            pass
+        for message in call:
+            answer.messages.append(message)
+            if is_endless(method):
+                call.cancel()
+                break
     except grpc.RpcError as error:
-        code: grpc.StatusCode = error.code()
-        return code
-    return grpc.StatusCode.OK
+        answer.ended(error)
+    return answer
 
 
 def is_sound(server: Patient) -> None:
@@ -53,8 +62,10 @@ def is_sound(server: Patient) -> None:
 
 @pytest.fixture(scope="module")
 def unhurried(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    """A server with the usual patience for messages: on a busy machine, a client is slow to send one."""
-    with Patient(tiny_bundle, tmp_path_factory.mktemp("chaos")) as running:
+    """A server that waits for its callers, and keeps a short log: the machine may stop them for minutes."""
+    flags = ("--request-s", str(PATIENCE_S), "--reading-s", str(PATIENCE_S), "--log-level", "warning")
+    flags += ("--keepalive-s", str(PATIENCE_S), "--runner-patience-s", str(PATIENCE_S))
+    with Patient(tiny_bundle, tmp_path_factory.mktemp("chaos"), *flags) as running:
         yield running
 
 
@@ -62,51 +73,55 @@ def unhurried(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_messages_of_every_method(
     unhurried: Patient, method: MethodDescriptor, record: Callable[..., None]
 ) -> None:
-    most = 4 if method.client_streaming else 1
     count = 0
 
     @QUIET
-    @given(requests=st.lists(messages(method.input_type), min_size=1, max_size=most))
-    def call(requests: list[Any]) -> None:
+    @given(messages=requests(method))
+    def call(messages: list[bytes]) -> None:
         nonlocal count
         count += 1
-        code = outcome(unhurried, path_of(method), [request.SerializeToString() for request in requests])
-        assert code not in BAD
+        assert not complaint(method, answered(unhurried, method, messages))
 
     call()
     is_sound(unhurried)
-    record(method=method.name, inputs=count)
+    record(inputs=count)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-def test_bytes_that_are_no_message(unhurried: Patient, method: MethodDescriptor) -> None:
+def test_bytes_that_are_no_message(
+    unhurried: Patient, method: MethodDescriptor, record: Callable[..., None]
+) -> None:
+    count = 0
+
     @QUIET
     @given(data=st.binary(max_size=200))
     def call(data: bytes) -> None:
-        code = outcome(unhurried, path_of(method), [data])
-        assert code not in BAD
+        nonlocal count
+        count += 1
+        assert not complaint(method, answered(unhurried, method, [data]))
 
     call()
     is_sound(unhurried)
+    record(inputs=count)
 
 
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """A few bytes changed, cut out, or repeated."""
-    found = bytearray(data)
-    for _ in range(rng.randint(1, 6)):
-        at = rng.randrange(len(found))
-        match rng.randrange(4):
-            case 0:
-                found[at] = rng.randrange(256)
-            case 1:
-                del found[at : at + rng.randint(1, 8)]
-            case 2:
-                found[at:at] = found[at : at + rng.randint(1, 64)]
-            case 3:
-                found[at:at] = rng.randbytes(rng.randint(1, 16))
-        if not found:
-            found = bytearray(b"\0")
-    return bytes(found)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_storm(unhurried: Patient, method: MethodDescriptor, record: Callable[..., None]) -> None:
+    """Inputs bred from others, beyond what Hypothesis has time to make."""
+    pool = [*honest(method.name), *corpus_of(method), *some(requests(method), SEEDS)]
+    pool = [messages for messages in pool if sum(map(len, messages)) < LARGEST]
+    before, cpu = unhurried.rss(), unhurried.cpu_s()
+    storm = Storm(unhurried.address, method, pool, seed=SEED)
+    report = asyncio.run(storm.rage(max(STORM, len(pool)), TEXT, CONVERTED))
+    is_sound(unhurried)
+    assert report.honest > 0
+    if LONG:
+        keep(method, report.kept)
+    record(
+        inputs=report.inputs, statuses=report.statuses, honest=report.honest, kinds=len(report.kept),
+        rss_before=before, rss_after=unhurried.rss(), server_cpu_s=round(unhurried.cpu_s() - cpu, 1),
+    )  # fmt: skip
+    assert unhurried.rss() - before < MOST_GROWTH
 
 
 def test_raw_http2(patient: Patient, record: Callable[..., None]) -> None:

@@ -12,12 +12,14 @@ from google.protobuf.descriptor import MethodDescriptor
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 from .conftest import Patient, until
+from .conversations import tensor
 from .messages import METHODS, path_of, planted
 from .server import POISON
+from .verdict import is_endless
 
 MARKER = "비밀갈매기수도"
 # What an error may quote to the caller who sent it: names of settings, no text.
-SETTINGS = ("style", "id", "name", "glossary", "token")
+SETTINGS = ("style", "id", "name", "glossary", "token", "version", "datatype", "service")
 
 
 def traces(text: str) -> list[str]:
@@ -48,7 +50,9 @@ def call(server: Patient, method: MethodDescriptor, *requests: Any, **options: A
     found = stream(iter(requests), timeout=10, **options)
     try:
         for _ in found:
-            pass
+            if is_endless(method):
+                found.cancel()
+                break
     except grpc.RpcError as error:
         return f"{error.code()} {error.details()} {error.trailing_metadata()}"
     return ""
@@ -62,7 +66,10 @@ def test_no_text_gets_out(server: Patient) -> None:
         if not any(name in str(message).split(":")[0] or f"{name}:" in str(message) for name in SETTINGS)
     ]
     assert len(errors) >= 4
-    (convert, batch) = (m for m in METHODS if m.name in ("Convert", "BatchConvert"))
+    convert, batch, infer = (
+        next(method for method in METHODS if method.name == name)
+        for name in ("Convert", "BatchConvert", "ModelInfer")
+    )
     # Too long, not UTF-8, in a header, in the name of a method, an option, in a message over the limit.
     errors.append(call(server, convert, pb.ConvertRequest(text=MARKER * 1000)))
     broken = pb.ConvertRequest(text=MARKER).SerializeToString()[:-1] + b"\xff"
@@ -75,6 +82,8 @@ def test_no_text_gets_out(server: Patient) -> None:
     errors.append(call(server, batch, pb.BatchConvertRequest(texts=[MARKER * 900] * 9000)))
     # The runner throws, and hangs, with the text in its batch.
     errors.append(call(server, convert, pb.ConvertRequest(text=MARKER + POISON)))
+    errors.append(call(server, infer, tensor(MARKER + POISON)))
+    assert all("INTERNAL" in error for error in errors[-2:])
     with pytest.raises(grpc.RpcError):
         server.stub.Convert(pb.ConvertRequest(text=MARKER + POISON), timeout=10)
     server.falls_ill("first hang")

@@ -9,7 +9,13 @@ import pytest
 
 from hanjaserve.client.live_view import LiveView
 from hanjaserve.server.batcher import Priority
+from hanjaserve.server.errors import InvalidText
+from hanjaserve.server.gate import Call
+from hanjaserve.server.glossaries import Glossaries
+from hanjaserve.server.live.settings import LiveBounds, LiveBudget
+from hanjaserve.server.live.stream import LiveStream
 from hanjaserve.v1 import hanjaserve_pb2 as pb
+from tests.server.fakes import FakeConverter
 from tests.server.test_service import Code, Harness, running, until, violation
 
 from .test_session import edit, replace
@@ -233,3 +239,33 @@ async def test_overload_is_waited_for() -> None:
         async with Caller(harness, CONFIG, edit(1, 0, 0, "a")) as caller:
             await caller.until("done", 1)
             assert caller.view.text == "A"
+
+
+async def test_session_ends_at_whatever_moment_its_reader_fails() -> None:
+    """Its worker waits for the next turn: it is told of an edit and cancelled, a few steps apart."""
+
+    async def requests(steps: int) -> AsyncIterator[pb.LiveRequest]:
+        yield CONFIG
+        yield edit(1, 0, 0, "a")
+        await asyncio.sleep(0.02)
+        yield edit(2, 1, 1, "b")  # not urgent: it waits for the rest of a second
+        await asyncio.sleep(0.02)
+        yield edit(3, 2, 2, "c")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        raise InvalidText("not a message")
+
+    for steps in range(8):
+        stream = LiveStream(
+            FakeConverter(),  # type: ignore[arg-type]
+            Call(rpc_id="1", method="LiveConvert", deadline=None),
+            bounds=LiveBounds(interim_per_s=1),
+            budget=LiveBudget(1000),
+            styles=("modern",),
+            glossaries=Glossaries(),
+            model_revision="abc",
+        )
+        with pytest.raises(InvalidText):
+            async with asyncio.timeout(2):
+                async for _ in stream.responses(requests(steps)):
+                    pass

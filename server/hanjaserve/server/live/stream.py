@@ -193,8 +193,10 @@ class LiveStream:
             while session is not None and session.waiting:
                 left = started + session.settings.interim_s - time.monotonic()
                 if left > 0 and not session.urgent:
+                    # Not wait_for: before Python 3.12 it swallows a cancellation that comes with its result.
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._work.wait(), left)
+                        async with asyncio.timeout(left):
+                            await self._work.wait()
                     self._work.clear()
                     continue
                 started = time.monotonic()
