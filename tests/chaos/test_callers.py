@@ -20,6 +20,8 @@ from hanjaserve.v1 import hanjaserve_pb2 as pb
 from .conftest import CONVERTED, LONG, TEXT, Load, Patient, until
 
 CANCELLATIONS = 100_000 if LONG else 600
+READERS = 20 if LONG else 1
+ROUNDS = 100 if LONG else 1
 MIB = 2**20
 
 
@@ -151,18 +153,27 @@ def test_client_freezes_and_its_connection_is_given_up(tiny_bundle: Path, tmp_pa
                 process.kill()
 
 
-def test_slow_reader_is_dropped_and_others_are_served(patient: Patient) -> None:
-    big = items("가" * 100_000)
+def test_slow_reader_is_dropped_and_others_are_served(patient: Patient, record: Callable[..., None]) -> None:
+    """Ruby and spans make many bytes of few texts, quickly: more than a client takes without reading them."""
+    options = pb.ConvertOptions(rendering=pb.RENDERING_RUBY, with_spans=True)
+    config = pb.StreamConvertRequest(config=pb.StreamConfig(options=options))
+    before, rejected = patient.rss(), "hanjaserve_rejected_total slow_reader"
     with Load(patient) as load:
-        stream = patient.stub.StreamConvert(iter([big] * 40))
-        until(lambda: "hanjaserve_rejected_total slow_reader" in patient.metrics())
-        load.more()
-        with pytest.raises(grpc.RpcError) as caught:
-            for _ in stream:
-                pass
-    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for _ in range(READERS):
+            known = patient.metrics().get(rejected, 0)
+            stream = patient.stub.StreamConvert(iter([config, *[items("수도" * 4000)] * 40]))
+            try:
+                until(lambda known=known: patient.metrics().get(rejected, 0) > known)  # type: ignore[misc]
+                load.more()
+                with pytest.raises(grpc.RpcError) as caught:
+                    for _ in stream:
+                        pass
+            finally:
+                stream.cancel()
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert (load.errors, set(load.answers)) == ([], {CONVERTED})
     patient.is_well()
+    record(readers=READERS, answers=len(load.answers), rss_before=before, rss_after=patient.rss())
 
 
 def test_full_queue_refuses_with_a_time_to_come_back(tiny_bundle: Path, tmp_path: Path) -> None:
@@ -210,12 +221,14 @@ def test_connections_are_limited(tiny_bundle: Path, tmp_path: Path) -> None:
             server.is_well()
 
 
-def test_many_threads_of_one_client(patient: Patient) -> None:
-    results: list[str] = []
-    threads = [threading.Thread(target=lambda: results.append(patient.convert())) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert results == [CONVERTED] * 50
+def test_many_threads_of_one_client(patient: Patient, record: Callable[..., None]) -> None:
+    for _ in range(ROUNDS):
+        results: list[str] = []
+        threads = [threading.Thread(target=lambda: results.append(patient.convert())) for _ in range(50)]  # noqa: B023
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results == [CONVERTED] * 50
     patient.is_well()
+    record(texts=50 * ROUNDS)
