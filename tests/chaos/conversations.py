@@ -1,10 +1,13 @@
 """Honest calls, from which dishonest ones are bred: chance alone finds no conversation of several turns."""
 
+from typing import Any
+
 from hanjaserve.kserve import inference_pb2 as kserve
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 from .breeding import Input
 
+MODEL = "tiny"
 TEXT = "대한민국의 수도는 서울이다. 의사가 학교에서 음악을 듣는다."
 
 
@@ -27,10 +30,12 @@ def honest(method: str) -> list[Input]:
             return [_one(asked[method](id="names") if method in asked else put)]
         case "ModelInfer" | "ModelStreamInfer":
             return [[tensor(TEXT)] * (3 if method == "ModelStreamInfer" else 1)]
+        case "ModelReady" | "ModelMetadata" | "ModelConfig" | "ModelStatistics":
+            return [_one(kserve.ModelReadyRequest(name=MODEL))]  # all of them have the same two fields
     return []
 
 
-def _one(*messages: pb.ConvertRequest) -> Input:
+def _one(*messages: Any) -> Input:
     return [message.SerializeToString() for message in messages]
 
 
@@ -52,4 +57,4 @@ def tensor(text: str) -> bytes:
         name="TEXT", datatype="BYTES", shape=[1, 1],
         contents=kserve.InferTensorContents(bytes_contents=[text.encode()]),
     )  # fmt: skip
-    return kserve.ModelInferRequest(model_name="tiny", id="7", inputs=[content]).SerializeToString()
+    return kserve.ModelInferRequest(model_name=MODEL, id="7", inputs=[content]).SerializeToString()

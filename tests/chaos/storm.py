@@ -26,6 +26,7 @@ from .verdict import Answer, complaint, is_endless
 from .wire import Wire, connected
 
 CORPUS = Path(__file__).parent / "corpus"
+MOST_LINES, LONGEST_LINE = 150, 800
 CONNECTIONS, UNDER_WAY = 4, 48
 PATIENCE_S = 600.0
 """After which a call is taken to hang: the machine may stop the whole test for minutes."""
@@ -60,13 +61,13 @@ class Storm:
         self._breeder = Breeder(method, first, random.Random(seed))
         self._known: set[object] = set()
 
-    async def rage(self, count: int, text: str, converted: str) -> Report:
-        """Send so many inputs; `text` is the honest caller's, `converted` the right answer to him.
+    async def rage(self, total: int, text: str, converted: str) -> Report:
+        """Send until it is so many in all; `converted` is the right answer to the honest caller's `text`.
 
         Raises:
             AssertionError: An answer was not deserved; says to which input.
         """
-        inputs = self._inputs(count)
+        inputs = self._inputs(total)
         honest = asyncio.create_task(self._honest(text, converted))
         async with AsyncExitStack() as stack:
             wires = [await stack.enter_async_context(connected(self._address)) for _ in range(CONNECTIONS)]
@@ -79,10 +80,9 @@ class Storm:
             honest.result()
         return self.report
 
-    def _inputs(self, count: int) -> Iterator[Input]:
-        yield from self._first[:count]
-        while self.report.inputs < count:
-            yield self._breeder.next()
+    def _inputs(self, total: int) -> Iterator[Input]:
+        while (number := self.report.inputs) < total:
+            yield self._first[number] if number < len(self._first) else self._breeder.next()
 
     async def _send(self, wire: Wire, inputs: Iterator[Input]) -> None:
         path, endless = path_of(self._method), is_endless(self._method)
@@ -108,8 +108,8 @@ class Storm:
 
 
 def _shape(answer: Answer) -> object:
-    """What tells answers apart: numbers and quotations differ with every input, and so do sizes."""
-    said = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "", answer.details)
+    """What tells answers apart; numbers, quotations and exact sizes differ with every input."""
+    said = re.sub(r"'[^']*'|\"[^\"]*\"|[^A-Za-z]", "", answer.details)
     return answer.code, said, len(answer.messages), sum(map(len, answer.messages)).bit_length()
 
 
@@ -120,11 +120,13 @@ def corpus_of(method: MethodDescriptor) -> list[Input]:
     return [[bytes.fromhex(word.strip(".")) for word in line.split()] for line in lines]
 
 
-def keep(method: MethodDescriptor, inputs: list[Input], *, largest: int = 400) -> None:
-    """Make inputs of no more than so many bytes the corpus of a method."""
-    small = [messages for messages in inputs if sum(map(len, messages)) <= largest]
-    lines = sorted({" ".join(message.hex() or "." for message in messages) for messages in small})
-    _corpus_file(method).write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+def keep(method: MethodDescriptor, inputs: list[Input]) -> None:
+    """Make the smallest of these inputs the corpus of a method."""
+    lines = {" ".join(message.hex() or "." for message in messages) for messages in inputs}
+    small = sorted(line for line in lines if len(line) <= LONGEST_LINE)
+    small = sorted(small, key=len)[:MOST_LINES]
+    CORPUS.mkdir(exist_ok=True)
+    _corpus_file(method).write_text("".join(f"{line}\n" for line in small), encoding="ascii")
 
 
 def _corpus_file(method: MethodDescriptor) -> Path:
