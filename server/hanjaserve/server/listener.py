@@ -189,6 +189,8 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         "grpc.absolute_max_metadata_size": config.max_metadata_bytes,
         # TLS, the client's preface and its settings must be there by then.
         "grpc.server_handshake_timeout_ms": int(1000 * config.handshake_s),
+        # A peer that has not acknowledged our settings isn't bound by them: 16 MB of headers per call.
+        "grpc.http2.settings_timeout": int(1000 * config.handshake_s),
         # Find dead peers; a third of the time is what an answer may take. Clients may ping every 10 s.
         "grpc.keepalive_time_ms": int(1000 * config.keepalive_s),
         "grpc.keepalive_timeout_ms": int(1000 * config.keepalive_s / 3),
