@@ -1,12 +1,18 @@
 """Single calls over HTTP, by the Connect protocol."""
 
 import io
+from pathlib import Path
 
 import aiohttp
 import pytest
 
+from hanjaserve.client import Unavailable, tls
+from hanjaserve.client.access import Access
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.web.calls import CONTENT_TYPE, MAX_MESSAGE_BYTES, SERVICE
+from hanjaserve.web.upstream import Upstream
+from tests.e2e.process import ServerProcess
+from tests.support.certificates import Authority
 from tests.support.tiny import convert
 
 TEXT = "대한민국의 수도"
@@ -61,3 +67,18 @@ async def test_a_deadline(site: str, http: aiohttp.ClientSession, given: str) ->
     async with http.post(f"{site}{SERVICE}/Convert", data=body, headers=headers) as answer:
         assert answer.status == 504
         assert (await answer.json())["code"] == "deadline_exceeded"
+
+
+async def test_what_is_wrong_with_tls(address: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    ours, stranger = Authority(tmp_path, "ours"), Authority(tmp_path, "stranger")
+    pair = ours.issue("server")
+    flags = ("--tls-cert", str(pair.cert), "--tls-key", str(pair.key))
+    with ServerProcess(tiny_bundle, *flags) as secured:
+        for target, credentials, told in (
+            (address, tls(ca=ours.path), "speaks no TLS"),
+            (secured.address, None, "wants --ca or --tls"),
+            (secured.address, tls(ca=stranger.path), "no TLS with"),
+        ):
+            async with Upstream(Access(target=target, credentials=credentials)) as upstream:
+                with pytest.raises(Unavailable, match=told):
+                    await upstream.call("GetServerInfo", b"", 10)

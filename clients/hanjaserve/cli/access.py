@@ -5,7 +5,6 @@ The token comes from a variable or a file: on a command line, everybody on the m
 
 import argparse
 import os
-import re
 from pathlib import Path
 
 import grpc
@@ -13,8 +12,7 @@ import grpc
 from hanjaserve.cli.errors import NO_SERVER, USAGE, CliError
 from hanjaserve.client import DEFAULT_TARGET, ConvertError, SyncClient, tls
 from hanjaserve.client.access import Access
-
-_TLS_FAILED = re.compile(r"(?i:tls handshake failed)(?:.*OPENSSL_internal:(?P<why>[A-Z_]+))?")
+from hanjaserve.client.reach import why_unreachable
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,21 +57,14 @@ def open_client(arguments: argparse.Namespace) -> SyncClient:
 
 
 def no_server(target: str, error: ConvertError, *, otherwise: str = "") -> CliError:
-    """What to tell a user whom nobody answered; gRPC's own words say little to most.
+    """What to tell a user whom nobody answered.
 
     Args:
         target: Where the server should be.
         error: What the first call failed with.
         otherwise: What can be done without a server, for the end of the message.
     """
-    if found := _TLS_FAILED.search(error.message):
-        why = (found["why"] or found[0]).lower()
-        told = f"no TLS with {target} ({why}): --ca names the authority of its certificate"
-    elif "Socket closed" in error.message:
-        told = f"{target} hangs up: a server with TLS wants --ca or --tls, and maybe --cert and --key"
-    else:
-        told = f"no server at {target}: start one with `hanjaserve serve`{otherwise}"
-    return CliError(told, NO_SERVER)
+    return CliError(why_unreachable(target, error.message, otherwise=otherwise), NO_SERVER)
 
 
 def _credentials(arguments: argparse.Namespace) -> grpc.ChannelCredentials | None:

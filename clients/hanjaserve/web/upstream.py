@@ -9,11 +9,10 @@ from hanjaserve.client.access import Access
 from hanjaserve.client.aio_stream import known_cause
 from hanjaserve.client.channel import aio_channel
 from hanjaserve.client.errors import ConvertError, Unavailable, error_from_rpc
+from hanjaserve.client.reach import NOBODY, why_unreachable
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 SERVICE: str = pb.DESCRIPTOR.services_by_name["HanjaService"].full_name
-# What gRPC says when nobody listens; a server that is there says why it is not available.
-_NOBODY = "failed to connect to all addresses"
 
 LiveCall: TypeAlias = "grpc.aio.StreamStreamCall[bytes, bytes]"
 
@@ -65,6 +64,6 @@ class Upstream:
     def error(self, error: grpc.RpcError) -> ConvertError:
         """The error of a failed call, in words that tell what to do."""
         found = known_cause(error_from_rpc(error))
-        if isinstance(found, Unavailable) and _NOBODY in found.message:
-            return Unavailable(f"no server at {self.target}: start one with `hanjaserve serve`")
+        if isinstance(found, Unavailable) and NOBODY in found.message:
+            return Unavailable(why_unreachable(self.target, found.message))
         return found
