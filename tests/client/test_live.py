@@ -5,7 +5,9 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
 from hanjaserve.client import (
@@ -20,6 +22,8 @@ from hanjaserve.client import (
     Unavailable,
 )
 from hanjaserve.client.live_mailbox import Mailbox
+from hanjaserve.v1 import hanjaserve_pb2 as pb
+from hanjaserve.v1 import hanjaserve_pb2_grpc
 from tests.e2e.process import ServerProcess
 from tests.support.tiny import convert
 
@@ -125,6 +129,38 @@ async def test_a_session_outlives_its_server(tiny_bundle: Path, how: signal.Sign
     assert [segment.text for segment in finals] == ["學校. ", "首都. ", "音樂. ", "科學. ", "상水道"]
     assert resumed >= 1
     await client.close()
+
+
+class Forgetful(hanjaserve_pb2_grpc.HanjaServiceServicer):
+    """Hangs up at the first flush, whatever was asked for; answers the second one."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    async def LiveConvert(self, requests: Any, context: Any) -> Any:
+        kinds: list[str] = []
+        self.calls.append(kinds)
+        async for request in requests:
+            kinds.append(request.WhichOneof("message"))
+            if kinds == ["config"]:
+                yield pb.LiveResponse(events=[pb.LiveEvent(started=pb.LiveStarted(resume_token="t"))])
+            elif kinds[-1] == "flush":
+                if len(self.calls) == 1:
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+                done = pb.RevisionDone(revision=1, first_revision=1)
+                yield pb.LiveResponse(events=[pb.LiveEvent(done=done)])
+
+
+async def test_a_flush_is_sent_again_over_a_new_connection() -> None:
+    service, server = Forgetful(), grpc.aio.server()
+    hanjaserve_pb2_grpc.add_HanjaServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with Client(f"127.0.0.1:{port}", retry=PATIENT) as client, client.live() as live:
+        await live.edit(0, 0, "수도")
+        await live.flush(timeout_s=10)
+    assert service.calls == [["config", "edit", "flush"], ["config", "flush"]]
+    await server.stop(None)
 
 
 async def test_without_a_server() -> None:

@@ -77,7 +77,7 @@ class LiveSession:
         self._timeout_s = timeout_s
         self._document = LiveDocument()
         self._token = ""
-        self._commit = self._replaced = 0
+        self._commit = self._flush = self._replaced = 0
         self._connected = False
         self._closing = False
         self._refusal: ConvertError | None = None
@@ -140,8 +140,8 @@ class LiveSession:
     async def flush(self, *, timeout_s: float | None = None) -> None:
         """Have everything converted that was typed, and wait for the results."""
         self._check()
+        wanted = self._flush = self._document.revision
         self._send(pb.LiveRequest(flush=pb.LiveFlush()))
-        wanted = self._document.revision
         await self._until(lambda: self.view.done >= wanted, timeout_s)
 
     async def events(self) -> AsyncIterator[LiveEvent]:
@@ -271,6 +271,8 @@ class LiveSession:
         if self._commit > self.view.done:
             self._outgoing.append(self._document.commit())
             self._commit = self._document.revision
+        if self._flush > self.view.done:
+            self._outgoing.append(pb.LiveRequest(flush=pb.LiveFlush()))
         self._work.set()
 
     async def _write(self, call: _Call) -> None:

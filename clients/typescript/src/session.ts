@@ -40,6 +40,7 @@ export class LiveSession {
   #maxCodePoints = Infinity;
   #keepFinals = true;
   #commit = 0;
+  #flush = 0;
   #replaced = 0;
   #closing = false;
   #refusal: ConvertError | undefined;
@@ -139,8 +140,8 @@ export class LiveSession {
   /** Have everything converted that was typed, and wait for the results. */
   async flush(): Promise<void> {
     this.#check();
-    this.#send(create(LiveRequestSchema, { message: { case: "flush", value: {} } }));
-    const wanted = this.revision;
+    const wanted = (this.#flush = this.revision);
+    this.#send(flushRequest());
     await this.#waiting.until(() => this.#isDone(wanted));
   }
 
@@ -227,6 +228,7 @@ export class LiveSession {
       connection.send(this.#document.commit());
       this.#commit = this.revision;
     }
+    if (this.#flush > this.view.done) connection.send(flushRequest());
     if (this.#closing) connection.halfClose();
     if (config.resume) this.#tell([{ kind: "resumed", revision: this.revision }]);
   }
@@ -290,4 +292,8 @@ export class LiveSession {
     this.#connection = undefined;
     this.#tell([{ kind: "ended", ...this.#over }]);
   }
+}
+
+function flushRequest(): LiveRequest {
+  return create(LiveRequestSchema, { message: { case: "flush", value: {} } });
 }

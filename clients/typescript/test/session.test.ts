@@ -130,6 +130,25 @@ test("lost before anything was answered: begins anew, with the document", (conte
   assert.ok(replace?.case === "replace" && replace.value.text === "수도는" && replace.value.revision === 4n);
 });
 
+test("what was asked to be converted at once is asked for again, until it is done", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { network, live } = session();
+  network.call.start();
+  live.edit(0, 0, "수도");
+  const flushed = live.flush();
+  network.call.end(GONE);
+  live.edit(2, 2, "는");
+  const later = live.flush();
+  context.mock.timers.tick(1_000);
+  assert.deepEqual(network.call.kinds, ["config", "flush"]);
+  network.call.start();
+  network.call.result(2, 1, 3, "首都는");
+  await Promise.all([flushed, later]);
+  network.call.end(GONE);
+  context.mock.timers.tick(10_000);
+  assert.deepEqual([network.calls.length, network.call.kinds], [3, ["config"]]);
+});
+
 test("gives up when trying again is of no use, and tells everybody who waits", async (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const refused = session();

@@ -95,7 +95,7 @@ class LiveSession:
             case "commit":
                 self._revise(message.commit.revision, message.commit)
             case "flush":
-                self.urgent = True
+                self.urgent |= self.waiting
             case "ping":
                 self.outbox.other(pb.LiveEvent(pong=pb.LivePong(nonce=message.ping.nonce)))
             case "config":
