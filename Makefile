@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long guards audit
+.PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long live-long guards audit
 .PHONY: setup-bench bench-peers performance consistency accuracy
 .PHONY: stages soak measure frontends
 .PHONY: engine engine-check gpu-check
@@ -55,6 +55,11 @@ chaos: setup-dev
 chaos-long: setup-dev
 	rm -f chaos.jsonl
 	CHAOS=long CHAOS_REPORT=chaos.jsonl $(PY) -m pytest tests/chaos --timeout 36000
+
+# The long forms of the tests of live text: some ten minutes. Their figures are in live.jsonl then.
+live-long: setup-dev
+	rm -f live.jsonl
+	LIVE=long LIVE_REPORT=live.jsonl $(PY) -m pytest tests/server/live/test_session.py tests/web/test_typing.py
 
 # Breaks every guard of the fault table in a copy, one at a time, and sees its test fail.
 guards: setup-dev

@@ -32,9 +32,10 @@ FLAGS = (
 )  # fmt: skip
 KEYS = {
     "Enter": 13, "Escape": 27, " ": 32, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
-    "Tab": 9, "Backspace": 8, "Home": 36, "End": 35,
+    "Tab": 9, "Backspace": 8, "Home": 36, "End": 35, "Delete": 46,
 }  # fmt: skip
 CONTROL = 2
+SHIFT = 8
 
 
 class Browser:

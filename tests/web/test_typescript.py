@@ -32,5 +32,6 @@ async def test_client(site: str, address: str) -> None:
         await live.replace(TEXT)
         await live.commit()
         expected = live.text
+        await client.put_glossary("names", {"대한민국": None, "수도": None})
     code, output = await npm("test", HANJASERVE_WEB=site, HANJASERVE_EXPECTED=expected)
     assert code == 0 and "# skipped 0" in output, output

@@ -27,6 +27,12 @@ export interface GlossaryEntry {
   readonly allowAnyReading?: boolean;
 }
 
+/** Words that the server has stored; of that version, if one is given. */
+export interface GlossaryReference {
+  readonly id: string;
+  readonly version?: string;
+}
+
 /** How to convert. Every field has a useful default. */
 export interface ConvertOptions {
   readonly rendering?: Rendering;
@@ -47,7 +53,7 @@ export interface ConvertOptions {
   /** Give Hanja in the text their reading, and render both. */
   readonly readHanja?: boolean;
   /** Words that are decided whatever the model says. */
-  readonly glossary?: readonly GlossaryEntry[];
+  readonly glossary?: readonly GlossaryEntry[] | GlossaryReference;
 }
 
 /** How a live session works. */
@@ -70,7 +76,7 @@ const RENDERINGS: Record<Rendering, Wire> = {
 
 /** The message for options; the server checks the values. */
 export function optionsMessage(options: ConvertOptions): MessageShape<typeof ConvertOptionsSchema> {
-  const { characters = "all", glossary, maxAlternatives = 0, withKept = false } = options;
+  const { characters = "all", maxAlternatives = 0, withKept = false } = options;
   return create(ConvertOptionsSchema, {
     rendering: RENDERINGS[options.rendering ?? "hanja"],
     minScore: options.minScore ?? 0,
@@ -81,9 +87,7 @@ export function optionsMessage(options: ConvertOptions): MessageShape<typeof Con
     withKept,
     readHanja: options.readHanja ?? false,
     ...characterSet(characters),
-    glossarySource: glossary
-      ? { case: "glossary", value: { entries: glossary.map(entryMessage) } }
-      : { case: undefined },
+    glossarySource: glossarySource(options.glossary),
   });
 }
 
@@ -103,6 +107,13 @@ function characterSet(characters: NonNullable<ConvertOptions["characters"]>) {
   if (characters === "all") return { characterSet: CharacterSet.ALL };
   if (characters === "educational") return { characterSet: CharacterSet.EDUCATIONAL };
   return { characterSet: CharacterSet.CUSTOM, characters: characters.only };
+}
+
+function glossarySource(glossary: ConvertOptions["glossary"]) {
+  if (!glossary) return { case: undefined };
+  if (!("id" in glossary)) return { case: "glossary" as const, value: { entries: glossary.map(entryMessage) } };
+  const { id, version = "" } = glossary;
+  return { case: "glossaryReference" as const, value: { id, version } };
 }
 
 function entryMessage(entry: GlossaryEntry) {

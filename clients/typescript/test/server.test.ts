@@ -22,6 +22,8 @@ test("single calls", options, async () => {
   const [one, other] = await client().convertBatch([TEXT, "물"]);
   assert.ok(!(one instanceof ConvertError) && one?.text === expected);
   assert.ok(!(other instanceof ConvertError) && other?.text === "물");
+  const kept = await client().convert(TEXT, { glossary: { id: "names" } });
+  assert.equal(kept.text, TEXT, "whoever runs this has stored both words to be kept");
   assert.equal((await client().serverInfo()).ready, true);
 });
 
@@ -52,6 +54,7 @@ test("errors say what to do", options, async () => {
     return error.code === "INVALID_ARGUMENT" && error.message.includes("baroque");
   });
   await assert.rejects(client().live({ style: "baroque" }).flush(), /baroque/);
+  await assert.rejects(client().live({ glossary: { id: "none" } }).flush(), /none/);
   const lonely = client("http://127.0.0.1:1/");
   await assert.rejects(lonely.convert("가"), /is `hanjaserve web` running/);
   await assert.rejects(lonely.live().flush(), /the connection is lost/);

@@ -3,22 +3,29 @@
 The converter is a stand-in whose result depends on every character of a segment and of its context, so
 that a result made from anything else is noticed. "Fresh conversion" is: cut the final document into
 segments by the rule (where the client has committed or resumed: as the session has), take the context of
-each, and convert each by itself.
+each, and convert each by itself. A text with a half-composed ㅅ can't be converted, and stands for itself.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hanjaserve.client.live_document import LiveDocument
 from hanjaserve.client.live_document import Splice as ClientSplice
 from hanjaserve.client.live_view import LiveSegment, LiveView
 from hanjaserve.server.assembly import Conversion
-from hanjaserve.server.errors import BadOption, LimitReached, RuntimeFault, StateChanged
+from hanjaserve.server.errors import BadOption, HanjaserveError, LimitReached, RuntimeFault, StateChanged
 from hanjaserve.server.glossaries import Glossaries
 from hanjaserve.server.live.conversions import Turn
 from hanjaserve.server.live.cutting import Segmentation, ends_in
@@ -27,20 +34,29 @@ from hanjaserve.server.live.session import LiveSession
 from hanjaserve.server.live.settings import LiveBounds, LiveBudget, LiveSettings
 from hanjaserve.server.spans import Span
 from hanjaserve.v1 import hanjaserve_pb2 as pb
+from tests.support.long import LONG, note
 
 PARTS = ["가", "수도", " ", ".", "\n", "다. ", "!” ", "ㅅ", "가나다라마바사아자차카타파하 " * 5, "x"]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=5).map("".join)
 BOUNDS = LiveBounds(code_points=20_000)
+UNCONVERTIBLE = "ㅅ"
+SEGMENTATIONS = {
+    Segmentation.SENTENCE: pb.SEGMENTATION_SENTENCE,
+    Segmentation.LINE: pb.SEGMENTATION_LINE,
+}
 
 
 def converted(context: str, text: str) -> str:
-    return f"<{context}|{text}>"
+    return text if UNCONVERTIBLE in text else f"<{context}|{text}>"
 
 
-def outcomes(turn: Turn) -> list[Conversion]:
-    found = []
+def outcomes(turn: Turn) -> list[Conversion | HanjaserveError]:
+    found: list[Conversion | HanjaserveError] = []
     for item in turn.items:
         context, text = item.text[: item.skip], item.text[item.skip :]
+        if UNCONVERTIBLE in text:
+            found.append(RuntimeFault("the runner failed on this text"))
+            continue
         span = Span(start=0, end=len(text), hangul=text, hanja="", score=0.5)
         found.append(Conversion(text=converted(context, text), spans=(span,)))
     return found
@@ -64,25 +80,37 @@ def opened(
 
 
 class Typing(RuleBasedStateMachine):
-    """A client and a server with a connection between them, which nothing makes wait in order."""
+    """A client and a server with a connection between them, which nothing makes wait in order.
 
-    def __init__(self) -> None:
+    Args:
+        counts: Is added to: what has happened how often.
+    """
+
+    def __init__(self, counts: "Counter[str]") -> None:
         super().__init__()
+        self.counts = counts
         self.budget = LiveBudget(10**9)
         self.finals_only = False
-        self.session = opened(pb.LiveConfig(), self.budget)
+        self.segmentation = Segmentation.SENTENCE
+        self.session = self.begin()
         self.document, self.view = LiveDocument(), LiveView()
         self.sent: list[pb.LiveRequest] = []
         self.turn: Turn | None = None
         self.committed = False
         self.ended: dict[int, int] = {}
+        self.rejected: set[int] = set()
         self.final: dict[int, LiveSegment] = {}
 
-    @rule(finals_only=st.booleans())
+    def begin(self, resume: pb.LiveResume | None = None) -> LiveSession:
+        segmentation = SEGMENTATIONS[self.segmentation]
+        config = pb.LiveConfig(finals_only=self.finals_only, segmentation=segmentation, resume=resume)
+        return opened(config, self.budget)
+
+    @rule(finals_only=st.booleans(), segmentation=st.sampled_from(Segmentation))
     @precondition(lambda self: self.document.revision == 0)
-    def configure(self, finals_only: bool) -> None:
-        self.finals_only = finals_only
-        self.session = opened(pb.LiveConfig(finals_only=finals_only), self.budget)
+    def configure(self, finals_only: bool, segmentation: Segmentation) -> None:
+        self.finals_only, self.segmentation = finals_only, segmentation
+        self.session = self.begin()
 
     # ---- the client types; messages are on their way until `deliver`
 
@@ -93,10 +121,12 @@ class Typing(RuleBasedStateMachine):
             start = max(done, round(where * size))
             done = min(size, start + length)
             splices.append(ClientSplice(start=start, end=done, text=text))
+        self.counts["edits"] += 1
         self.sent.append(self.document.edit(splices))
 
     @rule(text=TEXTS)
     def append(self, text: str) -> None:
+        self.counts["edits"] += 1
         end = len(self.document.text)
         self.sent.append(self.document.edit([ClientSplice(start=end, end=end, text=text)]))
 
@@ -108,6 +138,20 @@ class Typing(RuleBasedStateMachine):
     def commit(self) -> None:
         self.committed |= bool(self.document.text)
         self.sent.append(self.document.commit())
+
+    @rule()
+    def flush(self) -> None:
+        self.sent.append(pb.LiveRequest(flush=pb.LiveFlush()))
+
+    @rule(text=TEXTS, between=st.integers(0, 2))
+    def refused(self, text: str, between: int) -> None:
+        """An edit that is too long, some that follow it, and a replace."""
+        self.counts["refused"] += 1
+        end = len(self.document.text)
+        too_long = ClientSplice(start=end, end=end, text="가" * (BOUNDS.code_points + 1))
+        self.sent.append(self.document.edit([too_long]))
+        self.sent += [self.document.edit([ClientSplice(start=0, end=1, text="x")]) for _ in range(between)]
+        self.sent.append(self.document.replace(text))
 
     # ---- the server works
 
@@ -150,11 +194,15 @@ class Typing(RuleBasedStateMachine):
                 self.final[found.id] = found
         if event.HasField("done"):
             for revision in range(event.done.first_revision, event.done.revision + 1):
-                self.ended[revision] = self.ended.get(revision, 0) + 1
-        assert not event.HasField("rejected")
+                if revision not in self.rejected:
+                    self.ended[revision] = self.ended.get(revision, 0) + 1
+        if event.HasField("rejected"):
+            assert event.rejected.revision not in self.ended.keys() | self.rejected
+            self.rejected.add(event.rejected.revision)
 
     @rule(read_before=st.booleans())
     def lose_connection(self, read_before: bool) -> None:
+        self.counts["lost connections"] += 1
         if read_before:
             self.read()
         resume = self.document.resume(self.view, "session")
@@ -163,10 +211,10 @@ class Typing(RuleBasedStateMachine):
         self.final = {number: final for number, final in self.final.items() if number in kept}
         self.session.close()
         self.sent, self.turn = [], None
-        self.session = opened(pb.LiveConfig(resume=resume, finals_only=self.finals_only), self.budget)
+        self.session = self.begin(resume)
         self.view.restart(kept)
         # Whatever was not answered is answered by the new session, as one.
-        self.ended = {revision: 1 for revision in range(1, self.document.revision)}
+        self.ended, self.rejected = {revision: 1 for revision in range(1, self.document.revision)}, set()
 
     # ---- what must hold
 
@@ -183,12 +231,13 @@ class Typing(RuleBasedStateMachine):
 
     @rule()
     def compare(self) -> None:
+        self.counts["comparisons"] += 1
         self.settle()
         text = self.document.text
         assert self.session.text == text
         lengths = [length for _, length in self.view._list]
         if not self.committed and all(length < 512 for length in lengths):
-            ends = [0, *ends_in(text, Segmentation.SENTENCE), len(text)]
+            ends = [0, *ends_in(text, self.segmentation), len(text)]
             assert lengths == [b - a for a, b in pairwise(ends) if b > a]
         if self.finals_only:
             # What is open has no result, or that of an earlier text: all others have theirs.
@@ -196,7 +245,8 @@ class Typing(RuleBasedStateMachine):
             assert "".join(finals) in (fresh(text, lengths), fresh(text[: sum(lengths[:-1])], lengths[:-1]))
         else:
             assert self.view.text == fresh(text, lengths)
-        assert self.ended == {revision: 1 for revision in range(1, self.document.revision + 1)}
+        answered = set(range(1, self.document.revision + 1)) - self.rejected
+        assert self.ended == dict.fromkeys(answered, 1)
 
     def teardown(self) -> None:
         self.settle()
@@ -209,14 +259,22 @@ class Typing(RuleBasedStateMachine):
 
     @invariant()
     def finals_are_what_they_were(self) -> None:
+        self.counts["steps"] += 1
         for segment, _, _ in self.view.finals():
             assert self.final.get(segment.id) == segment
 
 
-TestTyping = Typing.TestCase
-TestTyping.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+@pytest.mark.timeout(7200 if LONG else 120)
+def test_whatever_is_typed_the_text_is_that_of_a_fresh_conversion() -> None:
+    counts: Counter[str] = Counter()
+    quiet = settings(
+        max_examples=600 if LONG else 60,
+        stateful_step_count=200 if LONG else 40,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(lambda: Typing(counts), settings=quiet)  # type: ignore[no-untyped-call]
+    note("state machine", **counts)
 
 
 # ---- what is refused
