@@ -1,7 +1,7 @@
 """Does each test fail when its guard is gone? `python -m tests.chaos.guards [WORD]`
 
-Copies the repository, breaks one guard at a time, and runs the test that should notice. Prints a line per
-guard and ends with 1 if a test did not notice, or if a guard is not where this table says it is.
+Copies the repository, and for one guard at a time runs the test that should notice: it must pass, and with
+the guard broken it must fail. Prints a line per guard, and ends with 1 if any is not as it should be.
 """
 
 import os
@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SERVER = "server/hanjaserve/server"
 FOLDERS = ("protos", "server", "build_engine", "clients", "models", "tests", "deploy", "benchmarks")
+LEFT_OUT = ("__pycache__", "node_modules")
+NOTICED = "noticed"
 LIMIT_S = 240
 # A test that hangs has noticed; it should not take long to say so.
 PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "--timeout", "45")
@@ -179,29 +181,32 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in FOLDERS:
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
         shutil.copy(ROOT / "pyproject.toml", copy)
         for guard in chosen:
-            verdict = "noticed" if _notices(guard, copy) else "NOT NOTICED"
+            verdict = _verdict(guard, copy)
             print(f"{verdict:12} {guard.row:34} {guard.test}", flush=True)
-            if verdict != "noticed":
+            if verdict != NOTICED:
                 blind.append(guard.row)
     print(f"{len(chosen) - len(blind)} of {len(chosen)} guards are watched")
     return int(bool(blind))
 
 
-def _notices(guard: Guard, copy: Path) -> bool:
+def _verdict(guard: Guard, copy: Path) -> str:
+    """What the test says with the guard, where it must pass, and without."""
     path = copy / guard.file
     whole = path.read_text(encoding="utf-8")
     if guard.code not in whole:
         print(f"{guard.file} does not contain {guard.code!r}", file=sys.stderr)
-        return False
+        return "NOT THERE"
+    if _run(guard.test, copy) != 0:
+        return "FAILS WHOLE"
     broken = whole.replace(guard.code, guard.broken, 1)
     if guard.also:
         broken = broken.replace(*guard.also, 1)
     path.write_text(broken, encoding="utf-8")
     try:
-        return _run(guard.test, copy) == 1
+        return NOTICED if _run(guard.test, copy) == 1 else "NOT NOTICED"
     finally:
         path.write_text(whole, encoding="utf-8")
 
