@@ -67,17 +67,17 @@ class Storm:
         Raises:
             AssertionError: An answer was not deserved; says to which input.
         """
-        inputs = self._inputs(total)
-        honest = asyncio.create_task(self._honest(text, converted))
+        inputs, over = self._inputs(total), asyncio.Event()
         async with AsyncExitStack() as stack:
             wires = [await stack.enter_async_context(connected(self._address)) for _ in range(CONNECTIONS)]
-            async with asyncio.TaskGroup() as senders:
-                for number in range(UNDER_WAY):
-                    senders.create_task(self._send(wires[number % CONNECTIONS], inputs))
-        honest.cancel()
-        await asyncio.wait([honest])
-        if not honest.cancelled():
-            honest.result()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._honest(text, converted, over))
+                senders = [
+                    tasks.create_task(self._send(wires[number % CONNECTIONS], inputs))
+                    for number in range(UNDER_WAY)
+                ]
+                await asyncio.wait(senders)
+                over.set()
         return self.report
 
     def _inputs(self, total: int) -> Iterator[Input]:
@@ -97,10 +97,13 @@ class Storm:
                 self.report.kept.append(messages)
                 self._breeder.pools.setdefault(answer.code.name, []).append(messages)
 
-    async def _honest(self, text: str, converted: str) -> None:
+    async def _honest(self, text: str, converted: str, over: asyncio.Event) -> None:
+        """Call while it rages, and once when it is over."""
         async with grpc.aio.insecure_channel(self._address, LOCAL) as channel:
             stub: Any = HanjaServiceStub(channel)  # type: ignore[no-untyped-call]
-            while True:
+            last = False
+            while not last:
+                last = over.is_set()
                 answer = await stub.Convert(pb.ConvertRequest(text=text), timeout=PATIENCE_S)
                 assert answer.conversion.text == converted, "the honest caller got a wrong answer"
                 self.report.honest += 1
