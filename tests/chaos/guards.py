@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SERVER = "server/hanjaserve/server"
 FOLDERS = ("protos", "server", "build_engine", "clients", "models", "tests", "deploy", "benchmarks")
-LEFT_OUT = ("__pycache__", "node_modules")
+LEFT_OUT = ("__pycache__", "node_modules", ".venv")
 NOTICED = "noticed"
 LIMIT_S = 240
 # A test that hangs has noticed; it should not take long to say so.
