@@ -31,24 +31,26 @@ class Kind(IntEnum):
 
 
 END_STREAM, ACK = 1, 1
+INITIAL_WINDOW_SIZE = 4
+LONGEST_WINDOW = 2**31 - 1
 LONGEST_FRAME = 16_384
 MOST_BYTES = 60_000
 """Of what a call sends: one window is 65,535 bytes, and a call does not wait for another one."""
 ROOM = 2**20
 """Bytes that the server may send between two of our window updates, and far more."""
-GREETING = (
-    PREFACE
-    + struct.pack(">I BI HI", 6 << 8 | Kind.SETTINGS, 0, 0, 4, 2**31 - 1)  # 4: the window of a stream
-    + struct.pack(">I BI I", 4 << 8 | Kind.WINDOW_UPDATE, 0, 0, 2**31 - 2**17)
-)
 STATUSES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Wire(asyncio.Protocol):
-    """One connection for any number of calls at a time."""
+    """One connection for any number of calls at a time.
 
-    def __init__(self) -> None:
+    Args:
+        window: Bytes of answers that the server may send per call; it is never told that there is room again.
+    """
+
+    def __init__(self, window: int = LONGEST_WINDOW) -> None:
         self._transport: asyncio.Transport
+        self._window = window
         self._headers = Decoder()
         self._received = bytearray()
         self._next, self._room, self._taken = 1, 65_535, 0
@@ -92,7 +94,9 @@ class Wire(asyncio.Protocol):
         """Greet."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.write(GREETING)
+        room = LONGEST_WINDOW - 2**17  # of the connection, whose window is never 0 at first
+        settings = struct.pack(">IBIHI", 6 << 8 | Kind.SETTINGS, 0, 0, INITIAL_WINDOW_SIZE, self._window)
+        transport.write(PREFACE + settings + struct.pack(">IBII", 4 << 8 | Kind.WINDOW_UPDATE, 0, 0, room))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Whoever still waits is told."""
@@ -172,10 +176,12 @@ class _Call:
 
 
 @asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Wire]:
-    """A connection to HOST:PORT."""
+async def connected(address: str, *, window: int = LONGEST_WINDOW) -> AsyncIterator[Wire]:
+    """A connection to HOST:PORT, from another address than honest callers, who have a share of their own."""
     host, _, port = address.rpartition(":")
-    transport, wire = await asyncio.get_running_loop().create_connection(Wire, host, int(port))
+    transport, wire = await asyncio.get_running_loop().create_connection(
+        lambda: Wire(window), host, int(port), local_addr=("127.0.0.2", 0)
+    )
     try:
         yield wire
     finally:
