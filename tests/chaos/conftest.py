@@ -150,7 +150,7 @@ class Load:
             while not self._over.is_set():
                 try:
                     request = pb.BatchConvertRequest(texts=[TEXT] * 3)
-                    response = stub.BatchConvert(request, timeout=PATIENCE_S)
+                    response = stub.BatchConvert(request, timeout=2 * PATIENCE_S)
                 except grpc.RpcError as error:
                     self.errors.append(error.code())
                     time.sleep(0.05)
