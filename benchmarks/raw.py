@@ -11,10 +11,11 @@ from pathlib import Path
 
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import make_codec
+from hanjaserve.server.runners.abreast import Abreast
 from hanjaserve.server.runners.ladder import open_runner
 from hanjaserve.server.shapes import Int32, pad, padded_length
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 1024
 FIRST_TEXTS = 64
 
 
@@ -40,6 +41,7 @@ class Raw:
         self._bundle = Bundle.open(bundle_path)
         self._codec = make_codec(self._bundle)
         self._runner, _ = open_runner(self._bundle, "auto", threads)
+        self._abreast = Abreast(self._runner)
         self._style = next(iter(self._bundle.manifest.styles), "modern")
         self._texts = texts
         self.name = self._runner.name
@@ -54,6 +56,7 @@ class Raw:
 
     def close(self) -> None:
         """Give the runner back."""
+        self._abreast.close()
         self._runner.close()
 
     def _run(self, number: int) -> Ceiling:
@@ -61,8 +64,8 @@ class Raw:
         windows = [window.tokens for part in self._codec.encode(chosen, self._style) for window in part]
         batches = pack(windows, BATCH_TOKENS, self._bundle.manifest.pad_id)
         started = time.perf_counter()
-        for batch in batches:
-            self._runner.run(batch)
+        for _ in self._abreast.run(batches):
+            pass
         elapsed_s = time.perf_counter() - started
         used, padded = sum(map(len, windows)), sum(batch.size for batch in batches)
         return Ceiling(

@@ -29,9 +29,9 @@ class Device:
 
 
 def two_cores(seconds: float) -> Device:
-    """The default model with OpenVINO on 2 Zen 4 cores: measured, within 6 % from 16 to 200 tokens."""
+    """OpenVINO with both of 2 Zen 4 cores on one batch: measured, within 6 % from 16 to 200 tokens."""
     return Device(
-        name="2 CPU cores (measured cost)",
+        name="2 CPU cores, both on one batch (measured cost)",
         cost=Cost(batch_s=1.5e-3, token_s=30e-6, pair_s=75e-9, hand_over_s=HAND_OVER_S),
         policies=lambda: [
             Fifo(1),

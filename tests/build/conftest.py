@@ -43,5 +43,5 @@ def small_onnx(small: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def small_bundle(small: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("bundles") / "small"
-    publish(BundlePlan(checkpoint=small, target=target, name="small"))
+    publish(BundlePlan(checkpoint=small, target=target, name="small", cpu_runtime="openvino"))
     return target

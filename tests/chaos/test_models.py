@@ -109,7 +109,7 @@ def test_bad_bundle_at_reload_changes_nothing(
 
 def spoil(bundles: tuple[Path, Path], damage: str) -> None:
     good, victim = bundles
-    model = victim / "model.cpu.bin"
+    model = victim / "model.fp32.onnx"
     match damage:
         case "missing":
             model.unlink()

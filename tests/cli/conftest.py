@@ -36,7 +36,7 @@ def hanjaserve(address: str, tiny_bundle: Path) -> Hanjaserve:
                 "HANJASERVE_TARGET": address,
                 "HANJASERVE_BUNDLE": str(tiny_bundle),
                 # Else a TensorRT that is installed without a GPU is reported, as it should be.
-                "HANJASERVE_RUNNER": "openvino",
+                "HANJASERVE_RUNNER": "onnxruntime",
                 **environment,
             },
         )

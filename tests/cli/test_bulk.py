@@ -83,7 +83,7 @@ class Bench:
         settings: dict[str, Any] = {
             "bundle": str(self._bundle),
             "revision": Bundle.open(self._bundle).manifest.revision,
-            "runner": "openvino",
+            "runner": "onnxruntime",
             "options": ConvertOptions(),
             "columns": Columns(text="text", out="hanja"),
             "on_error": "fail",
@@ -372,7 +372,7 @@ def test_folders_of_others_and_two_at_once(records: Records) -> None:
 def bulk(bundle: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "hanjaserve.cli.main", "bulk", *map(str, arguments)],
-        env={**os.environ, "HANJASERVE_BUNDLE": str(bundle), "HANJASERVE_RUNNER": "openvino"},
+        env={**os.environ, "HANJASERVE_BUNDLE": str(bundle), "HANJASERVE_RUNNER": "onnxruntime"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -429,7 +429,7 @@ def here(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the command in this process, as if Ray had done the work."""
     monkeypatch.setattr("hanjaserve.cli.bulk.job.reports", undisturbed)
     monkeypatch.setenv("HANJASERVE_BUNDLE", str(tiny_bundle))
-    monkeypatch.setenv("HANJASERVE_RUNNER", "openvino")
+    monkeypatch.setenv("HANJASERVE_RUNNER", "onnxruntime")
 
 
 @pytest.mark.usefixtures("here")

@@ -25,7 +25,7 @@ TEXT = "대한민국의 수도"
 def test_serves_a_page_until_it_is_told_to_end(address: str, tiny_bundle: Path, where: str) -> None:
     given = ["--target", address] if where == "target" else ["--local", "--bundle", str(tiny_bundle)]
     command = [sys.executable, "-m", "hanjaserve.cli.main", "web", "--port", "0", *given]
-    environment = {**os.environ, "HANJASERVE_RUNNER": "openvino"}
+    environment = {**os.environ, "HANJASERVE_RUNNER": "onnxruntime"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout

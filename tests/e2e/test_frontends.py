@@ -94,7 +94,7 @@ def test_everybody_is_answered_and_counted_once(frontends: Frontends, stubs: lis
 def test_info_says_how_many_there_are(stubs: list[Any]) -> None:
     info = stubs[0].GetServerInfo(pb.GetServerInfoRequest())
     assert info.frontends == 2
-    assert info.runner.startswith("openvino")
+    assert info.runner.startswith("onnxruntime")
     assert info.ready
 
 

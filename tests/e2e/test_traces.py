@@ -67,7 +67,7 @@ class Recorded:
 async def traced(bundle: Path, **settings: Any) -> AsyncIterator[tuple[str, Recorded]]:
     """A server in this process; gives its address."""
     recorded = Recorded()
-    config = ServerConfig(port=0, runner="openvino", threads=1, **settings)
+    config = ServerConfig(port=0, runner="onnxruntime", threads=1, **settings)
     observer = Traces(recorded.provider)
     service = HanjaService(config, Gate(max_concurrent_rpcs=64))
     guard = Guard(callers=Callers(max_calls=64), observer=observer)
@@ -97,7 +97,7 @@ async def test_one_trace_from_the_client_to_the_batch(tiny_bundle: Path) -> None
     assert [link.context.span_id for link in queued.links] == [batch.context.span_id]
     manifest = json.loads((tiny_bundle / "manifest.json").read_text("utf-8"))
     runner = str(batch.attributes["hanjaserve.runner"])
-    assert runner.startswith("openvino")
+    assert runner.startswith("onnxruntime")
     assert dict(batch.attributes) == {
         "hanjaserve.entries": 1,
         "hanjaserve.failed": 0,
@@ -251,7 +251,7 @@ def run():
     os.kill(os.getpid(), signal.SIGTERM)
 
 app.banner = use
-flags = ["--bundle", {str(tiny_bundle)!r}, "--port", "0", "--threads", "1", "--runner", "openvino"]
+flags = ["--bundle", {str(tiny_bundle)!r}, "--port", "0", "--threads", "1", "--runner", "onnxruntime"]
 sys.exit(app.main(flags))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

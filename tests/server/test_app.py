@@ -31,7 +31,7 @@ BACKEND = Backend(
     revision="abc",
     scheme="syllable",
     styles=("modern",),
-    runner="openvino",
+    runner="onnxruntime",
     ladder=(),
 )
 
@@ -39,7 +39,7 @@ BACKEND = Backend(
 def test_banner_shows_model_runner_address_and_a_call_to_paste() -> None:
     lines = app.banner(ServerConfig(), BACKEND, 50051).splitlines()
     assert lines[1].split() == ["model", "tiny", "abc", "(syllable)"]
-    assert lines[2].split() == ["runner", "openvino"]
+    assert lines[2].split() == ["runner", "onnxruntime"]
     assert lines[3].split() == ["serving", "127.0.0.1:50051"]
     assert lines[4].startswith("  try     ")
     assert lines[4].endswith('hanjaserve convert "대한민국의 수도는 서울이다"')

@@ -102,7 +102,7 @@ def opened(flight: HeldFlight) -> HeldFlight:
 async def pool_of(
     device: FakeDevice, *others: Runner, every_s: float = 1e9
 ) -> AsyncIterator[tuple[Pool, Log, Batcher]]:
-    log, batcher = Log(), Batcher(max_batch_tokens=64, max_queue_tokens=100_000, runners=device.depth)
+    log, batcher = Log(), Batcher(max_batch_tokens=64, max_queue_tokens=100_000)
     watch = Watch(check=check, check_every_s=every_s, replace=following(*others))
     async with Pool([device], batcher, pad_id=0, top_k=2, observer=log, watch=watch) as pool:
         try:

@@ -111,7 +111,7 @@ def test_damaged_file(tmp_path: Path, line: str) -> None:
     (tmp_path / "words.txt").write_text(f"首都\n{line}\n", encoding="utf-8")
     write_manifest(
         tmp_path, name="t", scheme="syllable", reading_mask=True, top_k=4, max_tokens=64, context_tokens=8,
-        pad_id=0, styles={"modern": 1}, cpu_runtime="openvino", metrics={}, provenance={},
+        pad_id=0, styles={"modern": 1}, cpu_runtime="onnxruntime", metrics={}, provenance={},
     )  # fmt: skip
     with pytest.raises(BundleError, match=r"words\.txt can't be read \(line 2"):
         Words.open(Bundle.open(tmp_path))

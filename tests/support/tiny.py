@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import openvino as ov
 from onnx import TensorProto, helper, numpy_helper
 
 from hanjaserve.server.bundle import write_manifest
@@ -77,8 +76,6 @@ def make_tiny_bundle(folder: Path, max_tokens: int = 64) -> Path:
     model = _graph(plain, sang)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, folder / "model.fp32.onnx")
-    converted = ov.convert_model(str(folder / "model.fp32.onnx"))
-    ov.save_model(converted, str(folder / "model.cpu.xml"), compress_to_fp16=False)
     (folder / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
     readings: dict[str, str] = {}
     for word, hanja in [*WORDS.items(), ("수도", "水道")]:
@@ -92,7 +89,7 @@ def make_tiny_bundle(folder: Path, max_tokens: int = 64) -> Path:
     (folder / "reference.json").write_text(json.dumps(stored, ensure_ascii=False), encoding="utf-8")
     write_manifest(
         folder, name="tiny", scheme="syllable", reading_mask=True, top_k=TOP_K, max_tokens=max_tokens,
-        context_tokens=8, pad_id=0, styles={"modern": 1, "scripture": 2}, cpu_runtime="openvino",
+        context_tokens=8, pad_id=0, styles={"modern": 1, "scripture": 2}, cpu_runtime="onnxruntime",
         metrics={}, provenance={},
     )  # fmt: skip
     return folder

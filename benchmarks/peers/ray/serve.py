@@ -34,7 +34,7 @@ class Convert:
 
 
 if __name__ == "__main__":
-    # OpenVINO takes as many threads as it is told, whatever Ray reserves.
+    # ONNX Runtime takes as many threads as it is told, whatever Ray reserves.
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="warning")
     port = int(os.environ["PEER_PORT"])
     serve.start(

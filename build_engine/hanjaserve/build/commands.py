@@ -122,8 +122,8 @@ def _add_bundle(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cpu-runtime",
-        choices=("openvino", "onnxruntime"),
-        default="openvino",
+        choices=("onnxruntime", "openvino"),
+        default="onnxruntime",
         help="what serves on a CPU (default: %(default)s)",
     )
     parser.add_argument("--replace", action="store_true", help="replace the bundle at --out")

@@ -59,7 +59,8 @@ class BundlePlan:
         target: the folder to publish at.
         name: the bundle's name, shown by GetServerInfo.
         readings: turns the reading mask of a word-scheme bundle on; None leaves it off.
-        cpu_runtime: which runtime the CPU runner uses; "onnxruntime" takes the FP32 ONNX.
+        cpu_runtime: which runtime serves on a CPU; "onnxruntime" takes the FP32 ONNX, "openvino" a model
+            of its own.
         cpu_precision: of the OpenVINO model.
         sentences: to verify with, and to calibrate int8 with.
         replace: a bundle that is already at the target makes way.
@@ -70,7 +71,7 @@ class BundlePlan:
     target: Path
     name: str
     readings: ReadingTable | None = None
-    cpu_runtime: Literal["openvino", "onnxruntime"] = "openvino"
+    cpu_runtime: Literal["onnxruntime", "openvino"] = "onnxruntime"
     cpu_precision: CpuPrecision = "fp16"
     sentences: Sequence[str] = REFERENCE_SENTENCES
     replace: bool = False

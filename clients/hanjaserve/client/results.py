@@ -112,7 +112,7 @@ class ServerInfo:
         model: The name of the model bundle.
         model_revision: Its content hash; results may change when it does.
         scheme: "syllable" or "word".
-        runner: What computes, such as "openvino".
+        runner: What computes, such as "onnxruntime".
         ladder: Which runners were skipped, and why.
         limits: What the server accepts.
         styles: The values that the option `style` may take.

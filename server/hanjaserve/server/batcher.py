@@ -16,6 +16,9 @@ Theory of operation
     first, hence nothing starves: the n-th entry of a lane is in its n-th batch at the latest. Its
     companions are those that waste least (companions.py); among equal lengths the oldest go first.
 
+    Share. Where runners have processors of their own and several are free, a batch takes no more than its
+    part of what waits, so that none stands idle while another works through the queue alone.
+
     Fill. Companions are of the same class, lest an urgent entry waits for more than itself. A batch
     smaller than `overhead_tokens` is filled up to that with shorter entries of the other classes.
 
@@ -62,7 +65,7 @@ class Batcher:
             entries; by default enough for several batches.
         bucket: Lengths are rounded up to a multiple of it.
         overhead_tokens: What running any batch costs; by default a sixteenth of the budget.
-        runners: How many batches run at a time.
+        runners: How many batches run at a time, each on a processor of its own.
         length_of: Rounds lengths up in another way than to multiples of `bucket`.
 
     Attributes:
@@ -95,6 +98,7 @@ class Batcher:
         self._length_of = lru_cache(1 << 16)(length_of or (lambda tokens: padded_length(tokens, bucket)))
         self._overhead_tokens = max_batch_tokens // 16 if overhead_tokens is None else overhead_tokens
         self._runners = runners
+        self._running = 0
         self._tickets = 0
         self._lanes = {lane: Lane() for lane in Priority}
         self._served_at = dict.fromkeys(Priority, -math.inf)
@@ -160,7 +164,7 @@ class Batcher:
         before = head.ticket + self._window
         entries = [head]
         for length, count in companions(
-            head.length, queue.counts(), self.max_batch_tokens, self._overhead_tokens
+            head.length, queue.counts(), self._share(queue), self._overhead_tokens
         ):
             # The head is the oldest of its length and already in the batch.
             own = length == head.length
@@ -173,11 +177,13 @@ class Batcher:
             entries=entries, priority=lane, computed_tokens=padded_tokens(entries), passed_since=passed_since
         )
         self._served_at[lane] = now
+        self._running += 1
         self.running_tokens += batch.computed_tokens
         return batch
 
     def take_back(self, batch: Batch) -> None:
         """Queue a batch again that has not begun to run, each entry where it was."""
+        self._running -= 1
         self.running_tokens -= batch.computed_tokens
         self._served_at[batch.priority] = batch.passed_since
         for entry in batch.entries:
@@ -192,6 +198,7 @@ class Batcher:
     def done(self, batch: Batch, seconds: float) -> None:
         """Report that a batch of `next_batch` has run, and how long it took."""
         computed = batch.computed_tokens
+        self._running -= 1
         self.running_tokens -= computed
         self.totals.batches += 1
         self.totals.entries += len(batch.entries)
@@ -271,6 +278,13 @@ class Batcher:
         head = self._lanes[lane].oldest()
         assert head is not None
         return now - max(head.enqueued_at, self._served_at[lane]) - PATIENCE_S[lane]
+
+    def _share(self, queue: Lane) -> int:
+        """What a batch of this lane may cost, so that every free runner gets as much."""
+        free = self._runners - self._running
+        if free <= 1:
+            return self.max_batch_tokens
+        return min(self.max_batch_tokens, max(queue.tokens // free, self._overhead_tokens))
 
     def _fill(self, lane: Priority, entries: Sequence[Entry]) -> list[Entry]:
         """Take entries of other classes along that cost a small batch next to nothing."""

@@ -32,7 +32,7 @@ LABELS = "labels.txt"
 TOKENIZER = "tokenizer.json"
 REFERENCE = "reference.json"
 SCHEMES = ("syllable", "word")
-CPU_RUNTIMES = ("openvino", "onnxruntime")
+CPU_RUNTIMES = ("onnxruntime", "openvino")
 FIX = "run `make bundle`, or install hanjaserve again"
 # What engines and codec go by, and hence part of the revision; metrics and provenance are not.
 ENGINE_FIELDS = (

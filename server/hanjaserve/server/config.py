@@ -15,7 +15,7 @@ from typing import Any
 from hanjaserve.server.errors import ConfigError
 
 PREFIX = "HANJASERVE_"
-RUNNERS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime")
+RUNNERS = ("auto", "tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "onnxruntime", "openvino")
 SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 TRACES_FROM_ENV = "env"
 # Limits of the whole server. The queue is not among them: there is one, in the engine process.
@@ -41,8 +41,8 @@ class ServerConfig:
     bundle: str = _option("", "model bundle (a directory); empty for the one that comes along")
     runner: str = _option("auto", f"what computes: {', '.join(RUNNERS)}")
     frontends: int = _option(0, "front-end processes that share the port; 0 to serve in one process")
-    threads: int = _option(0, "CPU threads of the runner; 0 for one per core")
-    max_batch_tokens: int = _option(0, "tokens in one batch, padding included; 0: 1024, on a GPU 8192")
+    threads: int = _option(0, "batches that a CPU computes at a time, a thread each; 0 for one per core")
+    max_batch_tokens: int = _option(0, "tokens in one batch, padding included; 0: 512, on a GPU 8192")
     gpu_lanes: int = _option(2, "batches under way on a GPU at a time")
     gpu_buckets: str = _option("", "row lengths that a GPU computes, as 32,64,128; empty for the usual ones")
     plan_cache: str = _option("", "folder for compiled plans; empty for ~/.cache/hanjaserve/plans")

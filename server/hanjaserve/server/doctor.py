@@ -28,7 +28,7 @@ from hanjaserve.server.runners.ladder import open_runner
 from hanjaserve.server.tls import Certificates
 from hanjaserve.server.tokens import TokenFile
 
-PACKAGES = ("grpcio", "protobuf", "numpy", "openvino", "tokenizers", "prometheus-client")
+PACKAGES = ("grpcio", "protobuf", "numpy", "onnxruntime", "tokenizers", "prometheus-client")
 GPU_PACKAGES = ("cuda-python", "tensorrt", "tensorrt-rtx-cu13")
 SOON_S = 14 * 86_400
 SPARE_FILES = 64

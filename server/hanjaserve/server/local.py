@@ -1,4 +1,4 @@
-"""Conversion in this very process: no server, no event loop, no threads but the runner's own.
+"""Conversion in this very process: no server, no event loop, no threads but the runner's.
 
 Used by `hanjaserve convert --local`, `hanjaserve evaluate` and the parity check. Texts of any number
 go through in bounded memory.
@@ -14,14 +14,15 @@ from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.codec import Codec, make_codec
 from hanjaserve.server.errors import HanjaserveError
 from hanjaserve.server.options import Options
+from hanjaserve.server.runners.abreast import Abreast
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.runners.ladder import open_runner
 from hanjaserve.server.segment import Text, arrays_of, jobs
 from hanjaserve.server.shapes import Int32, pad, padded_length
 from hanjaserve.server.words import Words
 
-BATCH_TOKENS = 4096
-"""Tokens of one batch, padding included."""
+BATCH_TOKENS = 512
+"""Tokens of one batch, padding included; a core is hardly faster with more, and there are several."""
 
 
 class LocalConverter:
@@ -45,6 +46,7 @@ class LocalConverter:
         self._words = Words.open(bundle)
         self._codec = codec
         self._runner = runner
+        self._abreast = Abreast(runner)
 
     @classmethod
     def open(
@@ -58,7 +60,7 @@ class LocalConverter:
 
         Args:
             bundle_path: Its folder; by default the bundle that comes along.
-            threads: CPU threads of the runner; by default one per core.
+            threads: Batches at a time on a CPU, a thread each; by default one per core.
             runner: "auto", or the name of one.
 
         Raises:
@@ -88,6 +90,7 @@ class LocalConverter:
 
     def close(self) -> None:
         """Give the runner back."""
+        self._abreast.close()
         self._runner.close()
 
     def convert(self, text: str, options: Options | None = None) -> Conversion:
@@ -121,11 +124,12 @@ class LocalConverter:
 
     def _run(self, arrays: Sequence[Int32]) -> list[Int32]:
         """Run encodings in batches of similar length: candidates int32 [tokens, k] of each."""
+        batches = list(_batches(arrays))
+        padded = (pad([arrays[i] for i in batch], self.bundle.manifest.pad_id) for batch in batches)
         outputs: dict[int, Int32] = {}
-        for batch in _batches(arrays):
-            tokens = pad([arrays[i] for i in batch], self.bundle.manifest.pad_id)
-            for i, candidates in zip(batch, self._runner.run(tokens), strict=True):
-                outputs[i] = candidates[: len(arrays[i])]
+        for batch, candidates in zip(batches, self._abreast.run(padded), strict=True):
+            for i, found in zip(batch, candidates, strict=True):
+                outputs[i] = found[: len(arrays[i])]
         return [outputs[i] for i in range(len(arrays))]
 
 

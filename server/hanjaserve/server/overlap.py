@@ -68,12 +68,11 @@ class OverlappingWorker(Worker):
             if landing is not None:
                 broken = self._land(landing, finished)
                 flying.remove(landing)
-                self.busy_since = flying[0].started if flying else None
+                del self._begun[landing.work]
             del landing  # a waiting thread must not keep the arrays of its last batch alive
         for one in flying:  # given back to the pool, but the device still uses their memory
             with suppress(Exception):
                 one.result()
-        self.runner.close()
 
     def _take(self, flying: deque[_Flying]) -> bool:
         """Submit the next batch if one comes in time; returns False if none will come any more."""
@@ -83,9 +82,7 @@ class OverlappingWorker(Worker):
             return True
         if work is None:
             return False
-        started = self._clock()
-        if not flying:
-            self.busy_since = started
+        self._begun[work] = started = self._clock()
         tokens = pad(work.arrays, self._pad_id)
         try:
             flight: Flight | Exception = self._device.submit(tokens)

@@ -1,7 +1,7 @@
-"""One runner and the thread that alone calls it.
+"""One runner and the thread that alone calls it, or a thread for each of its streams.
 
     loop:    give ---> inbox ---> thread:  pad -> runner.run -> (bisect) ---> finished, on the thread
-    loop:    take_back <- whatever the thread has not taken yet
+    loop:    take_back <- whatever no thread has taken yet
 
 It does not retry. When a batch fails, the runner is first asked something with a known answer. If it
 answers wrongly, or fails again, it is the one at fault, and everything it has is given back. Else the batch
@@ -11,6 +11,7 @@ which all entries are told, and a lost one, which breaks the runner at once.
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ import numpy as np
 
 from hanjaserve.server.entry import Batch
 from hanjaserve.server.errors import DeviceLost, HanjaserveError, OutOfDeviceMemory, RuntimeFault
-from hanjaserve.server.runners.base import Runner
+from hanjaserve.server.runners.base import ParallelRunner, Runner
 from hanjaserve.server.shapes import SCORE_ONE, Int32, pad
 
 logger = logging.getLogger(__name__)
@@ -67,16 +68,16 @@ class WorkerSettings(TypedDict):
 
 
 class Worker:
-    """Runs batches, one after the other. Everything but `finished` is called on the event loop.
+    """Runs batches, as many at a time as the runner can.
+
+    Everything but `finished` is called on the event loop.
 
     Attributes:
         runner: What computes.
         outstanding: Batches given and not yet finished: up to `depth` run, more wait.
         depth: Batches that run at a time.
-        busy_since: When the batch that runs was begun; None if none runs. Written by the thread.
+        threads: That call the runner.
     """
-
-    depth = 1
 
     def __init__(
         self,
@@ -91,7 +92,8 @@ class Worker:
     ) -> None:
         self.runner = runner
         self.outstanding = 0
-        self.busy_since: float | None = None
+        self.depth = self.threads = runner.streams if isinstance(runner, ParallelRunner) else 1
+        self._begun: dict[Work, float] = {}  # batches that run; written by the threads
         self._check = check
         self._check_every_s = check_every_s
         self._checked_at = clock()
@@ -102,12 +104,24 @@ class Worker:
         self._name = name
         self._inbox: SimpleQueue[Work | None] = SimpleQueue()
         self._waiting: Work | None = None
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._left = 0
+        self._leaving = threading.Lock()
+
+    @property
+    def busy_since(self) -> float | None:
+        """When the batch was begun that has been running longest; None if none runs."""
+        return min(self._begun.copy().values(), default=None)
 
     def start(self, finished: Finished) -> None:
-        """Begin to work; `finished` is called on the thread, with the seconds that a batch took."""
-        self._thread = threading.Thread(target=self._work, args=(finished,), name=self._name, daemon=True)
-        self._thread.start()
+        """Begin to work; `finished` is called on a thread, with the seconds that a batch took."""
+        self._threads = [
+            threading.Thread(target=self._live, args=(finished,), name=f"{self._name}-{n + 1}", daemon=True)
+            for n in range(self.threads)
+        ]
+        self._left = len(self._threads)
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Close the runner once everything given has been run."""
@@ -115,8 +129,9 @@ class Worker:
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until the runner is closed, but no longer than `timeout_s`."""
-        if self._thread is not None:
-            self._thread.join(timeout_s)
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
 
     def abandon(self) -> list[Work]:
         """Give nothing more to the thread; returns what has not come back, the one that runs first."""
@@ -160,20 +175,29 @@ class Worker:
         self._given.remove(work)
         self._waiting = None
 
-    # ---- on the thread
+    # ---- on a thread
+
+    def _live(self, finished: Finished) -> None:
+        """Work, and close the runner if no other thread uses it any more."""
+        self._work(finished)
+        self._inbox.put(None)  # for the other threads
+        with self._leaving:
+            self._left -= 1
+            last = not self._left
+        if last:
+            self.runner.close()
 
     def _work(self, finished: Finished) -> None:
         while work := self._inbox.get():
-            self.busy_since = started = self._clock()
+            self._begun[work] = started = self._clock()
             tokens = pad(work.arrays, self._pad_id)
             result = self._examined(work.arrays, tokens, partial(self.runner.run, tokens))
-            self.busy_since = None
+            del self._begun[work]
             finished(self, work, result, self._clock() - started)
             if isinstance(result, RunnerBroken):
                 break
             # A waiting thread must not keep the arrays of its last batch alive.
             del work, tokens, result
-        self.runner.close()
 
     def _examined(
         self, arrays: Sequence[Int32], tokens: Int32, result: Callable[[], Int32]

@@ -1,6 +1,7 @@
 """Messages of any size with the descriptors that belong to them, and the end of the line."""
 
 import asyncio
+import gc
 import os
 import socket
 from typing import Any
@@ -23,6 +24,7 @@ class Line:
 
 
 async def test_messages_come_in_order_with_their_own_descriptors() -> None:
+    gc.collect()  # what earlier tests left
     before = len(os.listdir("/proc/self/fd"))
     line = Line()
     pipes = [os.pipe() for _ in range(3)]
@@ -47,6 +49,7 @@ async def test_messages_come_in_order_with_their_own_descriptors() -> None:
 
 async def test_descriptors_for_somebody_who_has_gone_are_closed() -> None:
     line = Line()
+    gc.collect()  # what earlier tests left
     before = len(os.listdir("/proc/self/fd"))
     line.far.close()
     reading, writing = os.pipe()

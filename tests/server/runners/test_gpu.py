@@ -40,7 +40,7 @@ def bundle_in(folder: Path, top_k: int) -> Bundle:
     (folder / "manifest.json").unlink()
     write_manifest(
         folder, name="tiny", scheme="syllable", reading_mask=True, top_k=top_k, max_tokens=64,
-        context_tokens=8, pad_id=0, styles={"modern": 1, "scripture": 2}, cpu_runtime="openvino",
+        context_tokens=8, pad_id=0, styles={"modern": 1, "scripture": 2}, cpu_runtime="onnxruntime",
         metrics={}, provenance={},
     )  # fmt: skip
     return Bundle.open(folder)
@@ -187,7 +187,7 @@ def test_what_is_not_installed_is_no_step_down(
     monkeypatch.setattr(rungs, "installed_flavours", lambda: ())
     bundle = Bundle.open(tiny_bundle)
     runner, steps = open_runner(bundle, "auto", 1)
-    assert (runner.name.split()[0], steps, caplog.text) == ("openvino", (), "")
+    assert (runner.name.split()[0], steps, caplog.text) == ("onnxruntime", (), "")
     with pytest.raises(
         NotInstalled, match=r"tensorrt-rtx is not installed: pip install 'hanjaserve\[gpu-rtx\]'"
     ):
@@ -206,14 +206,14 @@ def test_without_a_gpu_the_step_down_has_a_reason(
     kind = TensorRtKind("tensorrt-rtx", GpuOptions(), driver=none)
     ladder = (Rung(name=kind.name, device="gpu", open=kind.open), *rungs_for(GpuOptions())[-2:])
     runner, steps = open_runner(Bundle.open(tiny_bundle), "auto", 1, rungs=ladder)
-    assert runner.name.startswith("openvino")
+    assert runner.name.startswith("onnxruntime")
     assert steps == ("tensorrt-rtx: no NVIDIA driver: libcuda.so.1 is missing",)
     assert "runner tensorrt-rtx does not serve" in caplog.text
 
 
 def test_ladder_goes_from_the_gpu_down() -> None:
     names = [rung.name for rung in RUNGS]
-    assert names == ["tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "openvino", "onnxruntime"]
+    assert names == ["tensorrt", "tensorrt-rtx", "onnxruntime-cuda", "onnxruntime", "openvino"]
     assert [rung.device for rung in gpu_rungs(GpuOptions())] == ["gpu"] * 3
 
 

@@ -8,10 +8,10 @@ from hanjaserve.server.shapes import Int32
 
 
 class Runner(Protocol):
-    """An engine, ready to run. Every call comes from one thread, which owns the runner.
+    """An engine, ready to run. Every call comes from one thread, which owns it, unless it is parallel.
 
     Attributes:
-        name: What GetServerInfo reports, such as "openvino".
+        name: What GetServerInfo reports, such as "onnxruntime".
     """
 
     name: str
@@ -33,6 +33,17 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Give memory and threads back; the runner is of no use afterwards."""
+
+
+@runtime_checkable
+class ParallelRunner(Runner, Protocol):
+    """A runner that several threads may call at once, each of which gets a processor of its own.
+
+    Attributes:
+        streams: How many. A batch is no faster for the others' standing idle.
+    """
+
+    streams: int
 
 
 class Flight(Protocol):

@@ -31,8 +31,8 @@ def rungs_for(gpu: GpuOptions) -> tuple[Rung, ...]:
     """Every rung, with these options for the GPU."""
     return (
         *gpu_rungs(gpu),
-        Rung(name="openvino", device="cpu", open=OpenVinoRunner),
         Rung(name="onnxruntime", device="cpu", open=_open_onnxruntime),
+        Rung(name="openvino", device="cpu", open=OpenVinoRunner),
     )
 
 
@@ -47,7 +47,7 @@ def open_runner(
     Args:
         bundle: What to run.
         requested: "auto", or the name of the only runner that will do.
-        threads: CPU threads; 0 for one per core.
+        threads: Batches that a CPU computes at a time, a thread each; 0 for one per core.
         rungs: What there is to choose from.
 
     Returns:

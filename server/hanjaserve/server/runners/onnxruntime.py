@@ -1,12 +1,17 @@
-"""ONNX Runtime: the other CPU runner, for models that it runs faster, and the last resort on a GPU.
+"""The CPU runner: ONNX Runtime, as many batches at a time as there are cores; and the last resort on a GPU.
 
-Optional packages: onnxruntime, and onnxruntime-gpu with CUDA.
+Short texts leave little to share out within a batch: two threads take as long for one of 32 code points as
+one does, and whenever something else needs a core, they wait for each other. A batch with a core to itself
+does neither (docs/decisions/047-cpu-streams.md).
+
+Optional package: onnxruntime-gpu, in place of onnxruntime, with CUDA.
 """
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hanjaserve.server.cores import usable_cores
 from hanjaserve.server.errors import NotInstalled, RuntimeFault
 from hanjaserve.server.shapes import Int32
 
@@ -33,7 +38,12 @@ def _not_installed(package: str) -> NotInstalled:
 
 
 class OnnxRunner:
-    """Runs an engine graph on the CPU, or by CUDA. See `runners.base.Runner`.
+    """Runs an engine graph on the CPU, or by CUDA. See `runners.base.ParallelRunner`.
+
+    Args:
+        model_path: The ONNX file.
+        threads: How many batches at a time on the CPU, each on one thread; 0 for one per core.
+        cuda: Run on a GPU, one batch at a time.
 
     Raises:
         NotInstalled: ONNX Runtime is not installed.
@@ -46,10 +56,13 @@ class OnnxRunner:
         except ImportError:
             raise _not_installed("onnxruntime") from None
         provider = CUDA if cuda else CPU
+        self.streams = 1 if cuda else threads or usable_cores()
         self.name = f"onnxruntime {ort.__version__}{' CUDA' if cuda else ''}"
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
+        # The thread that calls computes.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # A plan for the memory of every shape of batch there is takes more than it saves.
+        options.enable_mem_pattern = False
         options.log_severity_level = ERRORS_ONLY
         try:
             self._session: Any = ort.InferenceSession(str(model_path), options, providers=[provider])

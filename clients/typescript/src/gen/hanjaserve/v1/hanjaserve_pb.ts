@@ -1802,7 +1802,7 @@ export type GetServerInfoResponse = Message<"hanjaserve.v1.GetServerInfoResponse
   scheme: string;
 
   /**
-   * The runner that computes, such as "openvino".
+   * The runner that computes, such as "onnxruntime".
    *
    * @generated from field: string runner = 5;
    */
