@@ -1,14 +1,14 @@
-"""BentoML: adaptive batching on, one worker (https://docs.bentoml.com/en/latest/get-started/adaptive-batching.html).
+"""BentoML: adaptive batching on, a worker for each core (https://docs.bentoml.com/en/latest/get-started/adaptive-batching.html).
 
 Started as `bentoml serve serve:Convert`.
 """
 
 import bentoml
 
-from benchmarks.peers.model import TextModel
+from benchmarks.peers.model import WORKERS, TextModel
 
 
-@bentoml.service(workers=1, traffic={"timeout": 60}, logging={"access": {"enabled": False}})
+@bentoml.service(workers=WORKERS, traffic={"timeout": 60}, logging={"access": {"enabled": False}})
 class Convert:
     """The service."""
 

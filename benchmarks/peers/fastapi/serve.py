@@ -1,21 +1,22 @@
 """FastAPI: an endpoint that calls the model, as its users most often serve models.
 
 A plain `def` runs in Starlette's threads (https://fastapi.tiangolo.com/async/), so the event loop stays free.
-There is no batching in FastAPI; one thread at a time may use the model.
+There is no batching in FastAPI; as many threads as there are cores may use a model at a time.
 """
 
 import os
-import threading
+from queue import SimpleQueue
 
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.peers.model import TextModel
+from benchmarks.peers.model import WORKERS, TextModel
 
 app = FastAPI()
-model = TextModel()
-lock = threading.Lock()
+models: SimpleQueue[TextModel] = SimpleQueue()
+for _ in range(WORKERS):
+    models.put(TextModel())
 
 
 class Text(BaseModel):
@@ -27,8 +28,11 @@ class Text(BaseModel):
 @app.post("/convert")
 def convert(sent: Text) -> Text:
     """Convert one text."""
-    with lock:
+    model = models.get()
+    try:
         return Text(text=model.convert([sent.text])[0])
+    finally:
+        models.put(model)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""LitServe: batching on, one worker (https://lightning.ai/docs/litserve/features/batching)."""
+"""LitServe: batching on, a worker for each core (https://lightning.ai/docs/litserve/features/batching)."""
 
 import os
 
 import litserve
 
-from benchmarks.peers.model import TextModel
+from benchmarks.peers.model import WORKERS, TextModel
 
 MAX_BATCH_SIZE = 32
 BATCH_TIMEOUT_S = 0.005
@@ -32,7 +32,7 @@ class Convert(litserve.LitAPI):
 
 if __name__ == "__main__":
     api = Convert(max_batch_size=MAX_BATCH_SIZE, batch_timeout=BATCH_TIMEOUT_S)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, track_requests=False)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=WORKERS, track_requests=False)
     server.run(
         host="127.0.0.1", port=int(os.environ["PEER_PORT"]), generate_client_file=False, log_level="warning"
     )

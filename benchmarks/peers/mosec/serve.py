@@ -1,11 +1,11 @@
-"""mosec: batching on, one worker (https://mosecorg.github.io/mosec/examples/pytorch.html)."""
+"""mosec: batching on, a worker for each core (https://mosecorg.github.io/mosec/examples/pytorch.html)."""
 
 import os
 import sys
 
 from mosec import Server, Worker
 
-from benchmarks.peers.model import TextModel
+from benchmarks.peers.model import WORKERS, TextModel
 
 MAX_BATCH_SIZE = 32
 MAX_WAIT_MS = 5
@@ -25,5 +25,5 @@ class Convert(Worker):
 if __name__ == "__main__":
     sys.argv += ["--address", "127.0.0.1", "--port", os.environ["PEER_PORT"], "--log-level", "warning"]
     server = Server()
-    server.append_worker(Convert, num=1, max_batch_size=MAX_BATCH_SIZE, max_wait_time=MAX_WAIT_MS)
+    server.append_worker(Convert, num=WORKERS, max_batch_size=MAX_BATCH_SIZE, max_wait_time=MAX_WAIT_MS)
     server.run()

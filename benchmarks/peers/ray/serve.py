@@ -1,4 +1,6 @@
-"""Ray Serve behind its gRPC proxy, batching on (https://docs.ray.io/en/latest/serve/advanced-guides/grpc-guide.html).
+"""Ray Serve behind its gRPC proxy, batching on, a replica for each core.
+
+https://docs.ray.io/en/latest/serve/advanced-guides/grpc-guide.html
 
 It serves hanjaserve's own Convert method, so that the same client calls it.
 """
@@ -10,13 +12,13 @@ import ray
 from ray import serve
 from ray.serve.config import gRPCOptions
 
-from benchmarks.peers.model import TextModel
+from benchmarks.peers.model import WORKERS, TextModel
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
 ADD = "hanjaserve.v1.hanjaserve_pb2_grpc.add_HanjaServiceServicer_to_server"
 
 
-@serve.deployment(num_replicas=1, max_ongoing_requests=256, ray_actor_options={"num_cpus": 1})
+@serve.deployment(num_replicas=WORKERS, max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.5})
 class Convert:
     """The service."""
 
@@ -34,7 +36,7 @@ class Convert:
 
 
 if __name__ == "__main__":
-    # ONNX Runtime takes as many threads as it is told, whatever Ray reserves.
+    # Half a core for each replica leaves Ray one for its own proxy and controller; it limits nothing.
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="warning")
     port = int(os.environ["PEER_PORT"])
     serve.start(

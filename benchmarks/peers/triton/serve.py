@@ -1,4 +1,6 @@
-"""Triton through PyTriton: its Python backend, dynamic batching on, KServe v2 over gRPC.
+"""Triton through PyTriton: its Python backend, dynamic batching on, an instance for each core.
+
+It speaks KServe v2 over gRPC.
 
 https://triton-inference-server.github.io/pytriton/latest/inference_callables/
 """
@@ -12,7 +14,7 @@ from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
 from pytriton.triton import Triton, TritonConfig
 
-from benchmarks.peers.model import TextModel
+from benchmarks.peers.model import WORKERS, TextModel
 
 MAX_BATCH_SIZE = 32
 MAX_DELAY_US = 5_000
@@ -51,7 +53,7 @@ if __name__ == "__main__":
     with Triton(config=config) as triton:
         triton.bind(
             model_name="hanja",
-            infer_func=Convert(),
+            infer_func=[Convert() for _ in range(WORKERS)],
             inputs=[Tensor(name="TEXT", dtype=bytes, shape=(1,))],
             outputs=[Tensor(name="CONVERTED", dtype=bytes, shape=(1,))],
             config=ModelConfig(
