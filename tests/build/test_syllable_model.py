@@ -4,6 +4,7 @@ from syllable_model import READINGS, tiny_model, tiny_tables  # type: ignore[imp
 
 from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.model.characters import Characters
+from hanjaserve.build.model.classifier import _starts
 from hanjaserve.build.model.encoder import Neighbours
 from hanjaserve.build.model.lexicon import SLOTS, slot_at
 
@@ -44,6 +45,7 @@ def test_nothing_but_readings_gets_a_score(model: HanjaTokenClassifier) -> None:
 
 def test_a_whole_word_is_raised_by_the_fit_of_its_other_syllable(model: HanjaTokenClassifier) -> None:
     """What is learned about 都 alone must reach 首: the copy score knows the word's mean fit."""
+    model.train()  # the syllables' own scores, before words are taken as wholes
     logits, _ = model(tokens("수도"))
     bias = model.candidates.bias.weight
     capital = tiny_tables().labels.index("都")
@@ -52,6 +54,7 @@ def test_a_whole_word_is_raised_by_the_fit_of_its_other_syllable(model: HanjaTok
     raised, _ = model(tokens("수도"))
     with torch.no_grad():
         bias[capital] -= 8.0
+    model.eval()
     gain = (raised - logits)[0, 1].tolist()
     assert gain[1] == pytest.approx(model.word_fit.item() * 4.0, rel=1e-3)
     assert gain[2] == pytest.approx(0.0, abs=1e-4)
@@ -84,11 +87,45 @@ def test_every_syllable_of_a_word_gets_the_same_copy_score(model: HanjaTokenClas
     hidden = torch.randn(1, length, model.config.hidden_size, generator=chance)
     fit = torch.randn(1, length, SLOTS, generator=chance)
     with torch.no_grad():
-        copy = model._copy_scores(words, hidden, fit)[0, :, 0]
+        copy = model._copy_scores(words, hidden, fit, _starts(words))[0, :, 0]
     for first, spellings in ((1, 1), (3, 2), (6, 1)):
         assert torch.equal(copy[first], copy[first + 1])
         assert (copy[first, :spellings] != 0).all()
     assert copy[5].tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "chosen"),
+    [
+        # Slots: KEEP, then 意醫議 and 思師事; the words are 醫師 and 意思.
+        ([-9, 0.0, -0.1, -9], [-9, -0.2, 0.0, -9], [2, 2]),  # 意師 is no word: 醫師 costs least
+        ([-9, -0.1, 0.0, -9], [-9, 0.0, -0.3, -9], [1, 1]),  # 醫思: 意思
+        ([-9, -9, -0.2, 0.0], [-9, -9, 0.0, -9], [2, 2]),  # 議師: the other syllable decides
+        ([-0.2, 0.0, -9, -9], [0.0, -9, -9, -9], [0, 0]),  # 意사: Hangul as a whole
+        ([-9, 0.0, -9, -9], [0.0, -9, -9, -9], [1, 0]),  # 意사, and sure of it
+        ([-9, -9, -9, 0.0], [-9, -9, -9, 0.0], [3, 3]),  # 議事 is not in the dictionary, and sure
+    ],
+)
+def test_words_are_spelt_as_wholes_where_the_model_is_not_sure(
+    model: HanjaTokenClassifier, first: list[float], second: list[float], chosen: list[int]
+) -> None:
+    text = tokens("의사")
+    words = model.lexicon(text)
+    logits = torch.full((1, 3, SLOTS), -10000.0)
+    logits[0, 1, :4], logits[0, 2, :4] = torch.tensor(first) + 3.0, torch.tensor(second) - 5.0
+    slots = torch.arange(SLOTS, dtype=torch.int32)
+    spelt = ((words.slot_here()[..., None] == slots) & words.known[..., None]).float()
+    scores = model._as_wholes(words, spelt, logits, _starts(words))
+    assert scores[0, 1:].argmax(-1).tolist() == chosen
+
+
+def test_where_no_word_is_only_the_zero_of_the_scores_moves(model: HanjaTokenClassifier) -> None:
+    text = tokens("회 수")
+    words = model.lexicon(text)
+    logits = torch.randn(1, text.shape[1], SLOTS, generator=torch.Generator().manual_seed(2))
+    spelt = torch.zeros(*words.spelling.shape, SLOTS)
+    scores = model._as_wholes(words, spelt, logits, _starts(words))
+    torch.testing.assert_close(torch.softmax(scores, -1), torch.softmax(logits, -1))
 
 
 def test_syllables_share_what_their_final_consonants_mean() -> None:

@@ -5,7 +5,8 @@ be violated. Two things add up to the score of a candidate: its *fit* to the con
 the Hanja's embedding, plus a bias), and the *copy scores* of the dictionary words over the syllable that
 are spelt with it. A copy score belongs to the word, not to the syllable: it comes from the context at
 both ends of the word and from the fit of all its Hanja, so that its syllables are chosen together: 의사 is
-醫師 or 義士, hardly ever 義師 or 醫사.
+醫師 or 義士, hardly ever 義師 or 醫사. Where they would be chosen apart all the same, the whole word decides,
+if the model is not sure of its syllables (`_as_wholes`).
 """
 
 import torch
@@ -19,6 +20,8 @@ from hanjaserve.build.model.encoder import Encoder, Neighbours
 from hanjaserve.build.model.lexicon import MAX_WORD, SLOTS, Covering, Lexicon, slot_at
 
 DISALLOWED = -10000.0
+LEAST, NOT_SPELT = -30.0, -64.0
+"""How far a score can be below the best one, and the score of a spelling that a slot has no part in."""
 LENGTHS = MAX_WORD - 1
 """A dictionary word has 2 to MAX_WORD syllables."""
 
@@ -88,15 +91,19 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         hidden = self.encoder(self.dropout(hidden), tokens != 0)
         query = nn.functional.pad(self.query(hidden), (0, 1), value=1.0)
         fit = (embedding @ query[..., None]).squeeze(-1)
-        copy = self._copy_scores(words, hidden, fit)
+        start = _starts(words)
+        copy = self._copy_scores(words, hidden, fit, start)
         # Within a word, the whole counts for more than the syllable by itself.
         covered = words.known[..., 0, :1].to(fit.dtype)
         own = fit * (1.0 + covered * (self.own_fit - 1.0))
         logits = own + (copy.flatten(-2)[..., None, :] @ spelt.flatten(-3, -2)).squeeze(-2)
 
-        logits = logits / self.config.score_temperature
         allowed = (label >= 0).to(logits.dtype)
-        return logits * allowed + (1.0 - allowed) * DISALLOWED, label.clamp(min=0)
+        logits = logits * allowed + (1.0 - allowed) * DISALLOWED
+        if not self.training:  # the loss asks syllables and words by itself
+            logits = self._as_wholes(words, spelt, logits, start) / self.config.score_temperature
+            logits = logits * allowed + (1.0 - allowed) * DISALLOWED
+        return logits, label.clamp(min=0)
 
     def _word_features(self, words: Covering, spelt: Tensor, embedding: Tensor) -> Tensor:
         """What the dictionary says, before any context: float [b, t, hidden]."""
@@ -105,15 +112,36 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         features: Tensor = self.word_in((mixed + self.combo(words.combo) * covered).flatten(-2))
         return features
 
-    def _copy_scores(self, words: Covering, hidden: Tensor, fit: Tensor) -> Tensor:
+    def _as_wholes(self, words: Covering, spelt: Tensor, logits: Tensor, start: Tensor) -> Tensor:
+        """Scores by which the best candidates of a word's syllables make one of its spellings.
+
+        The best score of a syllable becomes 0. A candidate's score is the mean of its own and of its
+        neighbours' in the best spelling it has a part in (max-marginals; to stay Hangul as a whole is a
+        spelling, too), or its own less `mixture_penalty` if that is more: so only a word of whose syllables
+        the model is sure is a mixture of spellings.
+
+        Args:
+            words: Dictionary words over each syllable.
+            spelt: float [b, t, w, r, c], the slot that each spelling puts here.
+            logits: float [b, t, c].
+            start: int32 [b, t, w], where the words begin.
+        """
+        below = (logits - logits.amax(-1, keepdim=True)).clamp(min=LEAST)
+        covered = words.known[..., :1].to(below.dtype)
+        kept = torch.zeros_like(words.spelling[..., :1])
+        means = self._mean_fit(words, torch.cat([words.spelling, kept], dim=-1), below, start)
+        keep_here = nn.functional.pad(covered, (0, SLOTS - 1))[..., None, :]
+        here = torch.cat([spelt, keep_here], dim=-2)
+        wholes = here * means[..., None] + (here - 1.0) * -NOT_SPELT
+        best = wholes.flatten(-3, -2).amax(-2)
+        return torch.maximum(below - self.config.mixture_penalty * covered[..., 0, :], best)
+
+    def _copy_scores(self, words: Covering, hidden: Tensor, fit: Tensor, start: Tensor) -> Tensor:
         """How far each spelling of each word is to be believed: float [b, t, w, r].
 
         The same at every syllable of a word.
         """
-        position = torch.arange(fit.shape[1], dtype=torch.int32, device=fit.device)
-        # An index must be valid where there is no word, too.
         there = words.known[..., 0].to(torch.int32)
-        start = position[None, :, None] - words.place * there
         size = words.length - 2
         first, rank = self.copy_first(hidden).split([LENGTHS, words.row.shape[-1]], dim=-1)
         last = self.copy_last(hidden)
@@ -122,17 +150,17 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         ranks = torch.arange(words.row.shape[-1], dtype=torch.int32, device=fit.device)
         copy = trust[..., None] + _at(rank, start[..., None].expand_as(words.row), ranks)
         copy = copy + self.spelling_bias(words.row).squeeze(-1)
-        copy = copy + self.word_fit * self._mean_fit(words, fit - fit[..., :1], start)
+        copy = copy + self.word_fit * self._mean_fit(words, words.spelling, fit - fit[..., :1], start)
         scores: Tensor = copy * words.known.to(copy.dtype)
         return scores
 
-    def _mean_fit(self, words: Covering, fit: Tensor, start: Tensor) -> Tensor:
-        """Mean fit of a spelling's Hanja over the syllables of its word: float [b, t, w, r]."""
-        total = torch.zeros_like(words.spelling, dtype=fit.dtype)
+    def _mean_fit(self, words: Covering, spelling: Tensor, fit: Tensor, start: Tensor) -> Tensor:
+        """Mean fit of a packed spelling's slots over the syllables of its word: float [b, t, w, r]."""
+        total = torch.zeros_like(spelling, dtype=fit.dtype)
         for place in range(MAX_WORD):
             inside = (place < words.length) & words.known[..., 0]
             at = torch.where(inside, start + place, torch.zeros_like(start))
-            slot = slot_at(words.spelling, torch.full_like(words.spelling, place))
+            slot = slot_at(spelling, torch.full_like(spelling, place))
             found = _at(fit, at[..., None].expand_as(slot), slot)
             total = total + found * inside[..., None].to(fit.dtype)
         return total / words.length[..., None].to(fit.dtype)
@@ -140,6 +168,12 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The same as `candidate_logits`."""
         return self.candidate_logits(tokens)
+
+
+def _starts(words: Covering) -> Tensor:
+    """Where each word begins: int32 [b, t, w]; the syllable itself where there is no word, a valid index."""
+    position = torch.arange(words.place.shape[1], dtype=torch.int32, device=words.place.device)
+    return position[None, :, None] - words.place * words.known[..., 0].to(torch.int32)
 
 
 def _at(values: Tensor, position: Tensor, column: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ class HanjaConfig(PretrainedConfig):  # type: ignore[misc]
         covering_words: How many dictionary words a syllable is told about.
         word_candidates: How many spellings of a dictionary word are offered.
         styles: Name of a style to the code point that announces it.
+        score_temperature: Divides the scores at last, so that they are right as often as they say.
+        mixture_penalty: What a word loses whose syllables make none of its spellings.
     """
 
     model_type = "hanjaserve-syllable"
@@ -36,7 +38,8 @@ class HanjaConfig(PretrainedConfig):  # type: ignore[misc]
         trie_size: int = 1,
         num_spellings: int = 1,
         styles: dict[str, int] | None = None,
-        score_temperature: float = 1.0,
+        score_temperature: float = 0.6,
+        mixture_penalty: float = 0.5,
         **kwargs: Any,
     ) -> None:
         self.hidden_size = hidden_size
@@ -55,4 +58,5 @@ class HanjaConfig(PretrainedConfig):  # type: ignore[misc]
         self.num_spellings = num_spellings
         self.styles = styles or {"modern": 1, "scripture": 2, "statute": 3}
         self.score_temperature = score_temperature
+        self.mixture_penalty = mixture_penalty
         super().__init__(**kwargs)
