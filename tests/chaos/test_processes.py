@@ -213,7 +213,11 @@ def test_killed_supervisor_leaves_nothing_behind(tiny_bundle: Path, tmp_path: Pa
         pids = [server.pid(name) for name in ("engine", "frontend-1", "frontend-2")]
         assert not [path for path in set(SHARED_MEMORY.iterdir()) - before if "hanjaserve" in path.name]
         server.process.kill()
-        until(lambda: not any(_is_alive(pid) for pid in pids))
+        try:
+            until(lambda: not any(_is_alive(pid) for pid in pids))
+        finally:
+            for pid in filter(_is_alive, pids):
+                os.kill(pid, signal.SIGKILL)  # else they hold the pipes of the test for ever
     assert not [path for path in set(SHARED_MEMORY.iterdir()) - before if "hanjaserve" in path.name]
 
 
