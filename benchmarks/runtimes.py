@@ -2,7 +2,8 @@
 
 Every runtime gets the same batches, in turns (A B C D, A B C D …), so that a noisy minute hits all of
 them. Labels are compared with those of ONNX Runtime in FP32: a faster runtime that answers otherwise is
-no gain. docs/decisions/045-cpu-runtime.md has what came of it.
+no gain. docs/decisions/045-cpu-runtime.md has what came of it. Here all threads work on one batch, unlike in
+the server (047-cpu-streams.md).
 """
 
 import argparse
@@ -93,14 +94,15 @@ def open_runtimes(bundle: Bundle, windows: Sequence[Int32], threads: int, folder
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     source = bundle.path("model.fp32.onnx")
-    dynamic, static = folder / "int8.onnx", folder / "int8.xml"
+    dynamic, plain, static = folder / "int8.onnx", folder / "fp32.xml", folder / "int8.xml"
     quantize_dynamic(source, dynamic, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
+    export_cpu(source, plain, "fp32")
     # Other texts than those that are measured would be better; these favour INT8, if anything.
     export_cpu(source, static, "int8", windows[:: max(1, len(windows) // 300)])
     files = {
         "ONNX Runtime FP32": source,
         "ONNX Runtime INT8, dynamic": dynamic,
-        "OpenVINO FP32": bundle.path("model.cpu.xml"),
+        "OpenVINO FP32": plain,
         "OpenVINO INT8, calibrated": static,
     }
     return [Runtime(name=name, run=open_session(path, threads)) for name, path in files.items()]
