@@ -19,7 +19,7 @@ from hanjaserve.server.observer import Observer
 from hanjaserve.server.options import Options
 from hanjaserve.server.pool import Pool
 from hanjaserve.server.readings import READINGS, ReadingTable
-from hanjaserve.server.runners.base import BucketedRunner, ParallelRunner, Runner
+from hanjaserve.server.runners.base import BucketedRunner, Runner, streams_of
 from hanjaserve.server.runners.buckets import LENGTHS, MAX_BATCH_TOKENS, parse_lengths
 from hanjaserve.server.runners.gpu import GpuOptions
 from hanjaserve.server.runners.ladder import RUNGS, Rung, rungs_for
@@ -182,7 +182,7 @@ def _batcher(config: ServerConfig, runner: Runner) -> Batcher:
         return Batcher(
             max_batch_tokens=config.max_batch_tokens or CPU_BATCH_TOKENS,
             max_queue_tokens=config.max_queue_tokens,
-            runners=runner.streams if isinstance(runner, ParallelRunner) else 1,
+            runners=streams_of(runner),
         )
     return Batcher(
         max_batch_tokens=runner.buckets.max_batch_tokens,

@@ -24,7 +24,7 @@ import numpy as np
 
 from hanjaserve.server.entry import Batch
 from hanjaserve.server.errors import DeviceLost, HanjaserveError, OutOfDeviceMemory, RuntimeFault
-from hanjaserve.server.runners.base import ParallelRunner, Runner
+from hanjaserve.server.runners.base import Runner, streams_of
 from hanjaserve.server.shapes import SCORE_ONE, Int32, pad
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Worker:
     ) -> None:
         self.runner = runner
         self.outstanding = 0
-        self.depth = self.threads = runner.streams if isinstance(runner, ParallelRunner) else 1
+        self.depth = self.threads = streams_of(runner)
         self._begun: dict[Work, float] = {}  # batches that run; written by the threads
         self._check = check
         self._check_every_s = check_every_s

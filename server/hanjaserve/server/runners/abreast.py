@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from hanjaserve.server.runners.base import ParallelRunner, Runner
+from hanjaserve.server.runners.base import Runner, streams_of
 from hanjaserve.server.shapes import Int32
 
 
@@ -17,7 +17,7 @@ class Abreast:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._streams = runner.streams if isinstance(runner, ParallelRunner) else 1
+        self._streams = streams_of(runner)
         # Threads begin with the first batches; a runner that is not parallel stays with its one.
         self._threads = ThreadPoolExecutor(self._streams, "runner") if self._streams > 1 else None
 

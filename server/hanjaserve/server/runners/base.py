@@ -46,6 +46,11 @@ class ParallelRunner(Runner, Protocol):
     streams: int
 
 
+def streams_of(runner: Runner) -> int:
+    """How many threads may call a runner at once."""
+    return runner.streams if isinstance(runner, ParallelRunner) else 1
+
+
 class Flight(Protocol):
     """A batch under way on a device."""
 
