@@ -1,6 +1,7 @@
 """A soak of live text: many people type at once, and every key counts.
 
-    python -m benchmarks.live --sessions 1000 --seconds 60
+    python -m benchmarks.live --sessions 100 --seconds 60
+    python -m benchmarks.live --sessions 2000 --seconds 120 --thinking-s 130
 
 It reports how long it takes from a key until the first result that shows it (whatever the server merged),
 and how many revisions were never answered, which must be none. The typists run in this process, so on a
@@ -15,15 +16,14 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 from benchmarks.report import environment
 from benchmarks.server import running
 from benchmarks.texts import load_mix
-from benchmarks.typists import keys_of
+from benchmarks.typists import Key, keys_of
 from hanjaserve.client import Client, ConvertError, LiveSegment, LiveSession
 
 SEED = 11
@@ -77,8 +77,10 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
     }
 
 
-async def soak(address: str, texts: Sequence[str], *, sessions: int, seconds: float) -> Record:
-    """Have so many people type for so long."""
+async def soak(
+    address: str, texts: Sequence[str], *, sessions: int, seconds: float, thinking_s: float = 0.0
+) -> Record:
+    """Have so many people type for so long; see `keys_of`."""
     record = Record()
     clients = [Client(address) for _ in range(min(CONNECTIONS, sessions))]
     try:
@@ -87,7 +89,9 @@ async def soak(address: str, texts: Sequence[str], *, sessions: int, seconds: fl
             chance = random.Random(SEED * 1_000_003 + number)
             text = "\n".join(chance.choices(texts, k=1 + int(seconds)))
             client = clients[number % len(clients)]
-            typists.append(_type(client, text, chance, record, seconds))
+            due = time.perf_counter() + chance.uniform(0, thinking_s or min(START_S, seconds / 4))
+            keys = keys_of(text, chance, thinking_s)
+            typists.append(_type(client, keys, due, time.perf_counter() + seconds, record))
         await asyncio.gather(*typists)
     finally:
         for client in clients:
@@ -95,15 +99,13 @@ async def soak(address: str, texts: Sequence[str], *, sessions: int, seconds: fl
     return record
 
 
-async def _type(client: Client, text: str, chance: random.Random, record: Record, seconds: float) -> None:
-    """One person."""
+async def _type(client: Client, keys: Iterator[Key], due: float, end: float, record: Record) -> None:
+    """One person, from `due` to `end`."""
     waiting: deque[tuple[int, float]] = deque()
-    due = time.perf_counter() + chance.uniform(0, min(START_S, seconds / 4))
-    end = time.perf_counter() + seconds
     try:
         async with client.live(timeout_s=60) as live:
             watching = asyncio.create_task(_watch(live, waiting, record))
-            for revision, key in enumerate(islice(keys_of(text, chance), 10**6), start=1):
+            for revision, key in enumerate(keys, start=1):
                 due += key.after_s
                 if due > end:
                     break
@@ -144,6 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = {
         "sessions": arguments.sessions,
         "seconds": arguments.seconds,
+        "thinking_s": arguments.thinking_s,
         **summary,
         "environment": environment(),
     }
@@ -156,7 +159,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _soak(address: str, texts: Sequence[str], arguments: argparse.Namespace) -> Record:
-    return await soak(address, texts, sessions=arguments.sessions, seconds=arguments.seconds)
+    return await soak(
+        address,
+        texts,
+        sessions=arguments.sessions,
+        seconds=arguments.seconds,
+        thinking_s=arguments.thinking_s,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,6 +174,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sessions", type=int, default=200, help="people; default 200")
     parser.add_argument("--seconds", type=float, default=30.0, help="how long they type; default 30")
+    parser.add_argument(
+        "--thinking-s", type=float, default=0.0,
+        help="mean pause, now and then, at the end of a word; default that of a copyist",
+    )  # fmt: skip
     parser.add_argument("--bundle", help="what the server serves; default the bundled model")
     parser.add_argument("--target", help="a server that runs already; else one is started")
     parser.add_argument("--out", help="write the result, with machine and commit, as JSON")

@@ -33,8 +33,15 @@ class Key:
     splice: Splice
 
 
-def keys_of(text: str, chance: random.Random) -> Iterator[Key]:
-    """The keys of somebody who types a text into an empty document."""
+def keys_of(text: str, chance: random.Random, thinking_s: float = 0.0) -> Iterator[Key]:
+    """The keys of somebody who types a text into an empty document.
+
+    Args:
+        text: What is typed.
+        chance: Decides about times and mistakes.
+        thinking_s: How long the pauses at the end of a word are on average; 0 for the short ones of somebody
+            who copies.
+    """
     done = 0
     while done < len(text):
         if chance.random() < MISTAKE and done >= 2:
@@ -44,7 +51,7 @@ def keys_of(text: str, chance: random.Random) -> Iterator[Key]:
             done -= count
         char = text[done]
         steps = steps_of(char)
-        yield _key(chance, done, done, steps[0], _pause(text, done, chance))
+        yield _key(chance, done, done, steps[0], _pause(text, done, chance, thinking_s))
         for step in steps[1:]:
             yield _key(chance, done, done + 1, step)
         done += 1
@@ -64,11 +71,11 @@ def steps_of(char: str) -> list[str]:
     return list(dict.fromkeys([INITIALS[initial], open_syllable, char]))
 
 
-def _pause(text: str, at: int, chance: random.Random) -> float:
+def _pause(text: str, at: int, chance: random.Random, thinking_s: float) -> float:
     if at and text[at - 1] == "\n":
         return chance.uniform(0.5, 2 * SENTENCE_PAUSE_S)
     if at and text[at - 1] == " " and chance.random() < WORD_PAUSE:
-        return chance.uniform(0.2, 1.0)
+        return chance.expovariate(1 / thinking_s) if thinking_s else chance.uniform(0.2, 1.0)
     return 0.0
 
 
