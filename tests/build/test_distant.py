@@ -13,7 +13,7 @@ ENTRIES = {
 SLOTS = {
     "수": "首水", "도": "都道", "차": "差", "별": "別", "점": "點", "확": "確", "인": "認", "이": "異",
     "미": "味", "지": "地紙誌", "팔": "八", "로": "路", "실": "實", "제": "際", "대": "對", "관": "關",
-    "당": "當", "신": "身", "특": "特", "적": "的",
+    "당": "當", "신": "身", "십": "十", "공": "公", "특": "特", "적": "的",
 }  # fmt: skip
 
 
@@ -86,3 +86,20 @@ def test_a_hanja_without_a_slot_is_not_known(tables: Tables) -> None:
 def test_the_tables_of_korean_do_not_contradict_each_other() -> None:
     assert not NATIVE & LOANS
     assert all(len(syllable) == 1 for syllable, _ in AFFIXES)
+
+
+def test_a_syllable_before_jeok_is_spelt_by_its_table(tables: Tables) -> None:
+    found = label(tables, "공적", ("공", "NNG", 0, 1), ("적", "XSN", 1, 1))
+    assert found.masks.tolist() == [0b10, 0b10]
+    assert label(tables, "공을", ("공", "NNG", 0, 1), ("을", "JKO", 1, 1)).masks.tolist() == [0, KEEP]
+
+
+def test_a_numeral_is_converted_unless_it_is_native(tables: Tables) -> None:
+    assert label(tables, "십십", ("십십", "NR", 0, 2)).masks.tolist() == [0b10, 0b10]
+    assert label(tables, "열", ("열", "NR", 0, 1)).masks.tolist() == [0]
+
+
+def test_adverbs_are_not_cut_into_pieces_and_some_have_spellings_of_their_own(tables: Tables) -> None:
+    assert label(tables, "차별점", ("차별점", "MAG", 0, 3)).masks.tolist() == [KEEP] * 3
+    assert label(tables, "실로", ("실로", "MAG", 0, 2)).masks.tolist() == [0b10, KEEP]
+    assert label(tables, "이대로", ("이대로", "MAG", 0, 3)).masks.tolist() == [KEEP] * 3

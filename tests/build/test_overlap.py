@@ -6,13 +6,18 @@ from collections.abc import Iterable, Iterator
 import pytest
 from syllable_model import tiny_tables  # type: ignore[import-not-found]
 
+from benchmarks.accuracy.golden import read_cases
 from hanjaserve.build.data import analyst, prepare
 from hanjaserve.build.data.analyst import Analyst
 from hanjaserve.build.data.distant import Morpheme
+from hanjaserve.build.data.phrases import read_phrases
 from hanjaserve.build.data.prepare import Mix, evaluation_keys, key
 from hanjaserve.build.data.sources import data_folder
 from hanjaserve.build.data.vocabulary import Vocabulary
 from hanjaserve.server.errors import BuildError
+
+LONG = 10
+"""Syllables."""
 
 
 @pytest.fixture
@@ -41,3 +46,12 @@ def test_evaluation_text_is_not_trained_on(every_training_text: Iterator[str]) -
         assert key(text) not in banned, text
     assert count > 200_000
     assert len(banned) > 5_000
+
+
+def test_no_phrase_of_ours_is_a_sentence_that_measures_senses() -> None:
+    measured = {key(case.sentence) for case in read_cases()}
+    assert len(measured) > 100
+    for phrase in read_phrases():
+        text = key(phrase.text)
+        # Short phrases, such as a noun before its verb, may stand in any sentence.
+        assert not any(len(text) >= LONG and (text in other or other in text) for other in measured), text

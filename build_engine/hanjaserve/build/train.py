@@ -27,7 +27,7 @@ DEFAULTS = TrainConfig()
 MIX = Mix()
 SIZES = (
     "scripture_passes", "mixed", "annotated", "precedents", "statutes", "reviews", "words", "frequent",
-    "foreign", "compounds", "clauses", "topics",
+    "foreign", "compounds", "clauses", "topics", "phrases",
 )  # fmt: skip
 
 

@@ -1,14 +1,16 @@
 """Turns text and words into labelled sentences, with the morphological analyser Kiwi."""
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from hanjaserve.build.data.clauses import Clauses
 from hanjaserve.build.data.compounds import Compound
 from hanjaserve.build.data.corpus import MODERN, Sentence
-from hanjaserve.build.data.distant import KEEP, Labeller, Labels, Morpheme, full_labels
+from hanjaserve.build.data.distant import KEEP, Labeller, Labels, Morpheme, context_of, full_labels
+from hanjaserve.build.data.phrases import Companions, Phrase, companions_of, read_phrases
 from hanjaserve.build.data.senses import Senses
 from hanjaserve.build.data.spellings import Weights, modern, usage
 from hanjaserve.build.data.tables import Tables
@@ -28,6 +30,7 @@ TAILS = {
     True: (*_TAILS, "은", "은", "이", "이", "을", "을", "과", "으로", "이었다", "은 없다"),
 }
 """After a noun, by whether it ends in a consonant."""
+PHRASE_LINK = ", "
 AROUND_NOTE = 64
 """Characters that are kept of a longer annotated sentence."""
 ONLY_NOUN = ({"NNG"}, {"NNP"})
@@ -53,10 +56,12 @@ class Analyst:
         self._tables = vocabulary.tables
         self._vectors = make_vectors(self._kiwi) if with_vectors else None
         in_use = usage() if with_vectors else {}
+        known = vocabulary.weights[GENERAL]
+        companions = self._companions([phrase for phrase in read_phrases() if phrase.word in known])
         self._senses, self._labellers = {}, {}
         for domain, weights in vocabulary.weights.items():
             entries = {word: list(found) for word, found in weights.items()}
-            self._senses[domain] = Senses(vocabulary.compounds, entries, self._vectors, in_use)
+            self._senses[domain] = Senses(vocabulary.compounds, entries, self._vectors, in_use, companions)
             self._labellers[domain] = Labeller(self._tables, entries, self._senses[domain])
 
     def analysed(self, texts: Iterable[str]) -> Iterator[tuple[str, list[Morpheme]]]:
@@ -117,6 +122,32 @@ class Analyst:
             if text.count(topic.word) == 1:
                 _annotate(labels, text, text.index(topic.word), topic.spelling, self._tables)
                 yield _cut(text, GENERAL, labels, 0, len(text))
+
+    def phrases(self, phrases: Iterable[Phrase], count: int, chance: random.Random) -> Iterator[Sentence]:
+        """Drawn from phrases, some with another of the same sense: the word's spelling is known."""
+        of_sense: dict[tuple[str, str], list[Phrase]] = defaultdict(list)
+        for phrase in phrases:
+            of_sense[phrase.word, phrase.spelling].append(phrase)
+        kept = [chance.choice(found) for found in chance.choices(list(of_sense.values()), k=count)]
+        drawn = [[p, *chance.choices(of_sense[p.word, p.spelling], k=chance.randrange(2))] for p in kept]
+        texts = (PHRASE_LINK.join(phrase.text for phrase in group) for group in drawn)
+        for group, (text, morphemes) in zip(drawn, self.analysed(texts), strict=True):
+            labels = self._labellers[GENERAL].label(text, morphemes)
+            start = 0
+            for phrase in group:
+                _annotate(labels, text, start + len(phrase.before), phrase.spelling, self._tables)
+                start += len(phrase.text) + len(PHRASE_LINK)
+            yield _cut(text, GENERAL, labels, 0, len(text))
+
+    def _companions(self, phrases: Sequence[Phrase]) -> Companions:
+        """What stands with each sense in phrases."""
+        seen = []
+        analysed = self.analysed(phrase.text for phrase in phrases)
+        for phrase, (_, morphemes) in zip(phrases, analysed, strict=True):
+            at = len(phrase.before)
+            n = next((n for n, (_, _, start, _) in enumerate(morphemes) if start == at), None)
+            seen.append((phrase, context_of(morphemes, n) if n is not None else ()))
+        return companions_of(seen)
 
     def compound(self, parts: Compound, chance: random.Random) -> Sentence:
         """A compound in an artificial context, its parts together or apart."""

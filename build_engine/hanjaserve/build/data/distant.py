@@ -7,7 +7,7 @@ converted as a whole to one of its spellings (the loss sums over them). Rules, i
 - `X하` verbs with a one-syllable Sino-Korean stem (대하다, 위하다), pronouns, one-syllable affixes,
   counters and determiners: from tables, else not known;
 - nouns, roots and adverbs of 2+ syllables: the spellings of their dictionary entry;
-- longer ones without an entry: a compound of entries and affixes (차별+점), else KEEP (loan words, names);
+- longer nouns without an entry: a compound of entries and affixes (차별+점), else KEEP (loan words, names);
 - an ambiguous word beside a noun with which it makes a compound (교통, 사고) is spelt as in the compound;
   else what the context means makes some of its spellings likelier.
 """
@@ -19,14 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hanjaserve.build.data.korean import (
+    ADVERBS_SPELT,
     AFFIXES,
+    BEFORE_JEOK,
     HA_STEMS,
     LOANS,
     NATIVE,
     NATIVE_ADVERBS,
+    NATIVE_ROOTS,
     SINO_ADVERBS,
     SINO_PRONOUNS,
 )
+from hanjaserve.build.data.phrases import SUFFIXES
 from hanjaserve.build.data.senses import Senses
 from hanjaserve.build.data.tables import Tables
 from hanjaserve.build.data.vectors import MEANINGFUL, Floats, Morph
@@ -42,6 +46,7 @@ ADVERB_ENDINGS = ("히", "로", "이")
 MAX_PIECES = 3
 BESIDE = 2
 """Nouns to either side that may tell the sense of a word as a part of a compound."""
+JEOK = ("적", "XSN")
 AROUND = 8
 """Morphemes to either side whose meaning may tell the sense of a word."""
 
@@ -84,10 +89,13 @@ class Labeller:
     def label(self, text: str, morphemes: Sequence[Morpheme]) -> Labels:
         """Labels of a text that was analysed."""
         labels = Labels(masks=np.zeros(len(text), np.uint64))
-        for form, tag, start, length in morphemes:
+        for n, (form, tag, start, length) in enumerate(morphemes):
             tag = tag.partition("-")[0]
             surface = text[start : start + length]
-            if tag in ("VV", "VA") and len(form) == 2 and form[1] == "하" and form[0] in HA_STEMS:
+            follows = morphemes[n + 1][:2] if n + 1 < len(morphemes) else ("", "")
+            if tag == "NNG" and surface in BEFORE_JEOK and follows == JEOK:
+                self._one_of(labels, start, surface, BEFORE_JEOK[surface])
+            elif tag in ("VV", "VA") and len(form) == 2 and form[1] == "하" and form[0] in HA_STEMS:
                 self._one_of(labels, start, surface[:1], HA_STEMS[form[0]])
                 labels.masks[start + 1 : start + length] = KEEP
             elif surface != form:
@@ -129,19 +137,23 @@ class Labeller:
         for start, word in labels.words:
             if start in place:
                 n = place[start]
-                context = (*morphemes[max(0, n - AROUND) : n], *morphemes[n + 1 : n + 1 + AROUND])
-                evidence = self._senses.evidence(word, _meaningful(context, word))
+                evidence = self._senses.evidence(word, context_of(morphemes, n))
                 if evidence is not None:
                     labels.evidence[start] = evidence
 
     def _from_tables(self, labels: Labels, start: int, word: str, tag: str) -> bool:
         """Label what the hand-made tables or the tag alone decide; False if they don't."""
-        if word in NATIVE or word in LOANS or (tag in ADVERBS and word in NATIVE_ADVERBS):
+        if _is_native(word, tag):
             labels.masks[start : start + len(word)] = KEEP
+        elif tag in ADVERBS and word in ADVERBS_SPELT:
+            self.exactly(labels, start, word, ADVERBS_SPELT[word])
         elif tag == "NP" and word in SINO_PRONOUNS:
             self.exactly(labels, start, word, SINO_PRONOUNS[word])
         elif len(word) == 1 and (word, tag) in AFFIXES:
             self._one_of(labels, start, word, AFFIXES[word, tag])
+        elif tag == "NR" and all((syllable, tag) in AFFIXES for syllable in word):
+            for at, syllable in enumerate(word, start):
+                self._one_of(labels, at, syllable, AFFIXES[syllable, tag])
         elif tag in KEPT and (tag != "MM" or len(word) > 1):
             labels.masks[start : start + len(word)] |= KEEP
         elif tag in ADVERBS and word[0] in SINO_ADVERBS and word[1:] in ADVERB_ENDINGS:
@@ -158,7 +170,7 @@ class Labeller:
         elif tag in ADVERBS and word.endswith(ADVERB_ENDINGS) and word[:-1] in self._entries:
             self._spell(labels, start, word[:-1])
             labels.masks[start + len(word) - 1] = KEEP
-        elif pieces := self._pieces(word):
+        elif tag not in ADVERBS and (pieces := self._pieces(word)):
             for piece, kind in pieces:
                 if kind:
                     self._one_of(labels, start, piece, AFFIXES[piece, kind])
@@ -213,10 +225,28 @@ class Labeller:
         labels.masks[at] = np.bitwise_or.reduce(np.array(bits, np.uint64))
 
 
-def _meaningful(morphemes: Sequence[Morpheme], word: str) -> list[Morph]:
-    """Nouns, roots and verbs other than the word itself; nouns of one syllable mean too many things."""
-    found = [(form, tag.partition("-")[0]) for form, tag, _, _ in morphemes if form != word]
-    return [(form, tag) for form, tag in found if tag in MEANINGFUL and (len(form) > 1 or tag[0] == "V")]
+def _is_native(word: str, tag: str) -> bool:
+    """Whether a word is a native or a loan word, as the part of speech that it has here."""
+    if word in NATIVE or word in LOANS:
+        return True
+    return (tag in ADVERBS and word in NATIVE_ADVERBS) or (tag == "XR" and word in NATIVE_ROOTS)
+
+
+def context_of(morphemes: Sequence[Morpheme], n: int) -> list[Morph]:
+    """What may tell the sense of morpheme n.
+
+    Nouns, roots and verbs around it that are other than it, and what it is a stem for: 이해하다 is 理解하다,
+    never 利害하다. The latter is ("", its suffix's tag).
+    """
+    word = morphemes[n][0]
+    around = (*morphemes[max(0, n - AROUND) : n], *morphemes[n + 1 : n + 1 + AROUND])
+    found = [(form, tag.partition("-")[0]) for form, tag, _, _ in around if form != word]
+    context = [morph for morph in found if morph[1] in MEANINGFUL]
+    if n + 1 < len(morphemes):
+        form, tag, _, _ = morphemes[n + 1]
+        if tag in SUFFIXES:
+            context.append((form if tag == "XSN" else "", tag))
+    return context
 
 
 def full_labels(hangul: str, mixed: str, tables: Tables) -> Labels:

@@ -7,16 +7,26 @@ Our own: one-syllable Sino-Korean verb stems before 하, affixes and counters by
 HA_STEMS = dict(
     zip(
         "대위정관통의인구취당속원변전행향합면피택청처접비반발범급강약귀권금능달망멸명상선악심연응임족존중칭파폐한"
-        "해흥가감고기논독득벌순실요준천과제착",
+        "해흥가감고기논독득벌순실요준천과제",
         "對爲定關通依因求取當屬願變傳行向合免避擇請處接比反發犯急强弱貴勸禁能達亡滅命傷善惡甚軟應臨足存重稱破廢限"
-        "害興加減告期論毒得罰順失要準賤課除着",
+        "害興加減告期論毒得罰順失要準賤課除",
         strict=True,
     )
-)
+) | {"구": "求救"}
+"""Several Hanja where a stem has several senses."""
 
 SINO_PRONOUNS = dict(당신="當身", 자기="自己", 자신="自身", 본인="本人", 피차="彼此", 제군="諸君", 귀하="貴下")
 
 SINO_ADVERBS = dict(zip("특심급감극공", "特甚急敢極公", strict=True))
+
+BEFORE_JEOK = dict(
+    zip(
+        "사공성지인극양미물외내심동정질법영육전횡종수병암시신악단",
+        "私公性知人劇量美物外內心動靜質法靈肉全橫縱數病暗詩神惡端",
+        strict=True,
+    )
+)
+"""Before the suffix 적: 사적 is 私的."""
 
 # (syllable, tag) -> allowed Hanja; "" = KEEP. What is not listed stays unknown.
 AFFIXES: dict[tuple[str, str], str] = {}
@@ -94,17 +104,36 @@ NATIVE = frozenset(
     울림 달리 거지 저희 상어 여태 허접 구석 보기 고개 얼음 가방 수박 허리 졸음 먹칠 심심 시원 답답 대단 억지 정작 허전 수고
     나중 소리 제발 시시 아마 대박 설마 두루 마주 조용 초롱 말투 가난 절로 이거 요거 저거 그거 별루 탄탄 자주 이를 아무 거기
     밖에 매번이나 노릇 버릇 도마 부디 바가지 방울 사슴 자루 주먹 주름 지붕 차라리 하품 한숨 해님 호랑이 오징어 미역 두부장
+    소금 화살 우물 엄지 사슬 단골 작살 김치 수다 차지 대머리 구경 귓가 두말 나위 입담 발차기 대가리 어거지 어처구니 아부지
     감자 고구마 오이 가위 바위 보자기 이불 베개 바지 저고리 치마 구두 가마 수레 바퀴 도끼 호미 가래 사다리 울타리
     """.split()
 )
 
-NATIVE_ADVERBS = frozenset("가장 다만 마냥 미처 오로지 이리 저리 그리 고로".split())
+NATIVE_ADVERBS = frozenset(
+    """
+    가장 다만 마냥 미처 오로지 이리 저리 그리 고로 하여금 비록 갑자기 적어도 비로소 게다가 억지로 하도 제법 오직 글구 하하 호호
+    후후 고작 두고두고 요새 문득 문득문득 막상 저절로 한창 도무지 차마 마구 마구마구 어서 이대로 이어 이내 이루 이만 통통 구질구질
+    찬찬히 조용히 조마조마 아슬아슬 제대로 오죽 슬슬 작작 달달 징징 철철 고루 연신 진작 고만 모조리 사뭇 도로 함부로 새로 억수로
+    하마터면 시나브로 가까스로 도리어 구태여 고이 고스란히 기껏 가만 가만히 대뜸
+    """.split()
+)
 """Native as adverbs; as nouns some of them are Sino-Korean (가장 家長)."""
+
+NATIVE_ROOTS = frozenset(
+    "어수선 어마어마 무시무시 개운 차분 대견 서운 구수 수수 고단 고요 초라".split()
+)
+"""Native as roots of adjectives; as nouns some of them are Sino-Korean (수수 授受)."""
+
+ADVERBS_SPELT = dict(
+    단지="但只", 대체="大體", 유독="惟獨", 무사히="無事히", 별로="別로", 주로="主로", 실로="實로"
+)
+"""Adverbs whose Hanja are not those of the noun that sounds alike (단지 團地)."""
 
 LOANS = frozenset(
     """
     파일 배지 제로 데모 마초 토니 소피 찰리 조지 나치 예수 쥬라기 로망 마리 제리 다이 이메일 이미지 메시지 페이지 아이디
     사이트 가이드 프로필 메뉴 로고 코드 카드 모드 도시락 세미나 오페라 시나리오 파라다이스 가스 버스 텔레비전 라디오 카메라
+    무비 타입 미사일 사탄 소울 하이 어필 우동 모세 애로
     """.split()
 )
 """Loan words that look like Sino-Korean ones, whole or in part."""

@@ -6,6 +6,7 @@ statutes, annotated   distant labels, and the Hanja that the text itself gives i
 plain text            distant labels, a part of it cut to fragments as short as a button's text
 words                 of the dictionary, and those that no dictionary of Hanja has, in artificial contexts
 clauses               put together from nouns, verbs and endings, with distant labels
+phrases               our own, for the senses of homographs
 topics                clauses with an ambiguous word and nouns that are like one of its senses
 compounds             of the dictionary, apart and in artificial contexts: their parts' senses are known
 """
@@ -22,6 +23,7 @@ from hanjaserve.build.data.analyst import Analyst
 from hanjaserve.build.data.clauses import Clauses
 from hanjaserve.build.data.corpus import LONGEST, MODERN, SCRIPTURE, STATUTE, Corpus, Sentence, join
 from hanjaserve.build.data.distant import Labels, full_labels
+from hanjaserve.build.data.phrases import read_phrases
 from hanjaserve.build.data.spellings import usage
 from hanjaserve.build.data.tables import Tables
 from hanjaserve.build.data.topics import topical
@@ -44,6 +46,7 @@ class Mix:
         compounds: drawn from those of the dictionary, each with its parts apart or together.
         clauses: of nouns, verbs and endings.
         topics: clauses with an ambiguous word in a known sense.
+        phrases: drawn from ours, every sense as often.
         fragments: share of the plain sentences of which only a few words are taken.
     """
 
@@ -59,6 +62,7 @@ class Mix:
     compounds: int = 200_000
     clauses: int = 240_000
     topics: int = 250_000
+    phrases: int = 150_000
     fragments: float = 0.35
 
 
@@ -119,6 +123,9 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
         yield from analyst.clauses(clauses, mix.clauses, chance)
         topics = topical(analyst.topics(vocabulary.weights[GENERAL], nouns), mix.topics, chance)
         yield from analyst.topical(topics, clauses, nouns, chance)
+    phrases = [phrase for phrase in read_phrases() if key(phrase.text) not in banned]
+    if phrases and mix.phrases:
+        yield from analyst.phrases(phrases, mix.phrases, chance)
 
 
 def _clauses(vocabulary: Vocabulary, nouns: dict[str, float]) -> Clauses:

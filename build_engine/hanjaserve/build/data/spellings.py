@@ -6,9 +6,9 @@ frequencies wordfreq has (Speer 2022, https://github.com/rspeer/wordfreq). A spe
 
     ((frequency in Japanese)^0.7 * (frequency in Chinese)^0.3 / (rank in libhangul)^1.5)^1.5
 
-and common_spellings.txt, our own, has the words that this ranks badly. The weight breaks ties in distant
-labels (`distant`) and orders the spellings that the model is offered; what a word means in its context,
-the model learns.
+and common_spellings.txt and phrases.tsv, our own, have the words that this ranks badly. The weight breaks
+ties in distant labels (`distant`) and orders the spellings that the model is offered; what a word means in
+its context, the model learns.
 """
 
 from collections import Counter, defaultdict
@@ -17,6 +17,7 @@ from importlib.resources import files
 
 from hanjaserve.build.data import sources
 from hanjaserve.build.data.korean import VARIANTS
+from hanjaserve.build.data.phrases import read_phrases, spellings_in
 from hanjaserve.server.readings import is_hanja
 
 FLOOR = 3e-7
@@ -97,7 +98,7 @@ def dictionary() -> tuple[dict[str, list[str]], dict[str, Weights]]:
     of = frequency()
     lexicon = list(sources.lexicon())
     # An entry that is Hangul in part (게시物) would hide the pure ones in it (揭示) from the longest match.
-    pure = [(hangul, hanja) for hangul, hanja in lexicon if all(map(is_hanja, hanja))]
+    pure = [(hangul, hanja) for hangul, hanja in lexicon if _is_spelt(hanja)]
     words = [(hangul, modern(hanja)) for hangul, hanja in sources.rows("stdict_words.tsv", 2)]
     words = [(hangul, hanja) for hangul, hanja in words if len(hangul) == len(hanja)]
     known, spelt = {hangul for hangul, _ in words}, set(words)
@@ -105,7 +106,7 @@ def dictionary() -> tuple[dict[str, list[str]], dict[str, Weights]]:
     trusted = [pair for pair in lexicon if len(pair[0]) > 1 and (pair in spelt or pair[0] not in known)]
     common = common_spellings()
     shipped = {
-        word: list(dict.fromkeys((*common.get(word, ()), *found)))
+        word: list(dict.fromkeys((*filter(_is_spelt, common.get(word, ())), *found)))
         for word, found in weighted(pure, [], of).items()
     }
     labels = {
@@ -160,11 +161,17 @@ def _mixed_weights(general: Weights, counts: Counter[str]) -> Weights:
     return {hanja: raw[hanja] / best for hanja in order if raw[hanja] >= LEAST_WEIGHT * best}
 
 
+def _is_spelt(spelling: str) -> bool:
+    return all(map(is_hanja, spelling))
+
+
 def common_spellings() -> dict[str, tuple[str, ...]]:
-    """Our own table: word -> its usual spellings, the most usual first."""
+    """Our own tables: word -> its usual spellings, the most usual first; a native sense is itself."""
     lines = files(__package__).joinpath("common_spellings.txt").read_text(encoding="utf-8").splitlines()
     entries = [line.split() for line in lines if not line.startswith("#")]
-    return {word: tuple(found) for word, *found in entries}
+    common = {word: tuple(found) for word, *found in entries}
+    senses = spellings_in(read_phrases())
+    return {w: tuple(dict.fromkeys(common.get(w, ()) + senses.get(w, ()))) for w in common | senses}
 
 
 def modern(hanja: str) -> str:

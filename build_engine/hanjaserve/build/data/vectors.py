@@ -43,8 +43,9 @@ class Vectors:
         return None
 
     def rows_of(self, morphemes: Collection[Morph]) -> list[int]:
-        """Where the vectors of those are that have one."""
-        return [self.rows[morpheme] for morpheme in morphemes if morpheme in self.rows]
+        """Where the vectors of those are that have one; nouns of one syllable mean too many things."""
+        telling = (morph for morph in morphemes if len(morph[0]) > 1 or morph[1][0] == "V")
+        return [self.rows[morph] for morph in telling if morph in self.rows]
 
 
 def make_vectors(kiwi: Any, seed: int = 42) -> Vectors:
