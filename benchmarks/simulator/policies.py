@@ -128,10 +128,12 @@ class Triton(Fifo):
 class Ours:
     """The server's own batcher, fed as the pool feeds it."""
 
-    def __init__(self, max_batch_tokens: int) -> None:
+    def __init__(self, max_batch_tokens: int, runners: int = 1) -> None:
         self.name = f"hanjaserve, {max_batch_tokens} tokens"
-        self._batcher = Batcher(max_batch_tokens=max_batch_tokens, max_queue_tokens=10**9)
-        self._given: deque[Batch] = deque()
+        self._batcher = Batcher(
+            max_batch_tokens=max_batch_tokens, max_queue_tokens=10**9, runners=runners
+        )
+        self._given: list[Batch] = []
 
     def put(self, arrival: Arrival, now: float) -> bool:
         """See `Policy.put`."""
@@ -173,4 +175,6 @@ class Ours:
 
     def done(self, batch: Sequence[Arrival], seconds: float) -> None:
         """See `Policy.done`."""
-        self._batcher.done(self._given.popleft(), seconds)
+        done = next(given for given in self._given if given.entries[0].key is batch[0])
+        self._given.remove(done)
+        self._batcher.done(done, seconds)

@@ -31,27 +31,30 @@ class Replay:
     """What happened.
 
     Attributes:
-        runs: In the order of time.
+        runners: How many batches could run at a time.
+        runs: In the order in which they began.
         refused: Arrivals that were not taken.
     """
 
+    runners: int = 1
     runs: list[Run] = field(default_factory=list)
     refused: list[Arrival] = field(default_factory=list)
 
 
-def replay(trace: Trace, policy: Policy, cost: Cost) -> Replay:
-    """Run everything."""
-    return _Simulation(policy, cost).play(trace.arrivals)
+def replay(trace: Trace, policy: Policy, cost: Cost, runners: int = 1) -> Replay:
+    """Run everything, on so many runners."""
+    return _Simulation(policy, cost, runners).play(trace.arrivals)
 
 
 class _Simulation:
-    """The runner, the slot for the batch in advance, and the clock."""
+    """The runners, the slot for the batch in advance, and the clock."""
 
-    def __init__(self, policy: Policy, cost: Cost) -> None:
+    def __init__(self, policy: Policy, cost: Cost, runners: int) -> None:
         self._policy = policy
         self._cost = cost
-        self._replay = Replay()
-        self._running: Run | None = None
+        self._runners = runners
+        self._replay = Replay(runners)
+        self._running: list[Run] = []
         self._in_advance: list[Arrival] = []
 
     def play(self, arrivals: Sequence[Arrival]) -> Replay:
@@ -62,8 +65,8 @@ class _Simulation:
             now = self._next_event(arrival)
             if math.isinf(now):
                 return self._replay
-            if self._running is not None and self._running.end_s <= now:
-                self._finish(now)
+            for run in [run for run in self._running if run.end_s <= now]:
+                self._finish(run, now)
             while arrival is not None and arrival.at_s <= now:
                 self._arrive(arrival, now)
                 arrival = next(waiting, None)
@@ -71,9 +74,8 @@ class _Simulation:
 
     def _next_event(self, arrival: Arrival | None) -> float:
         times = [math.inf if arrival is None else arrival.at_s]
-        if self._running is not None:
-            times.append(self._running.end_s)
-        elif (alarm := self._policy.wake_at()) is not None:
+        times += [run.end_s for run in self._running]
+        if self._is_free and (alarm := self._policy.wake_at()) is not None:
             times.append(alarm)
         return min(times)
 
@@ -83,28 +85,32 @@ class _Simulation:
         elif self._in_advance and self._policy.gives_way(arrival):
             self._in_advance = []
 
-    def _finish(self, now: float) -> None:
-        run, self._running = self._running, None
-        assert run is not None
+    @property
+    def _is_free(self) -> bool:
+        return len(self._running) < self._runners
+
+    def _finish(self, run: Run, now: float) -> None:
+        self._running.remove(run)
         self._policy.done(run.arrivals, run.end_s - run.start_s)
         if self._in_advance:
             self._start(self._in_advance, now)
             self._in_advance = []
 
     def _feed(self, now: float) -> None:
-        if self._running is None and (batch := self._policy.next_batch(now, idle=True)):
+        while self._is_free and (batch := self._policy.next_batch(now, idle=True)):
             self._start(batch, now + self._cost.hand_over_s)
-        if self._running is not None and not self._in_advance:
+        if not self._is_free and not self._in_advance:
             self._in_advance = self._policy.next_batch(now, idle=False)
 
     def _start(self, batch: Sequence[Arrival], at_s: float) -> None:
         longest = max(arrival.tokens for arrival in batch)
         # The runner pads to buckets of 8, whatever the policy.
         padded = -(-longest // 8) * 8
-        self._running = Run(
+        run = Run(
             arrivals=tuple(batch),
             start_s=at_s,
             end_s=at_s + self._cost.seconds(len(batch), padded),
             computed_tokens=len(batch) * padded,
         )
-        self._replay.runs.append(self._running)
+        self._running.append(run)
+        self._replay.runs.append(run)

@@ -18,12 +18,14 @@ class Device:
     Attributes:
         name: What it stands for, and whether that was measured.
         cost: What its batches take.
+        runners: How many batches run at a time.
         policies: Makes fresh ones, each with the best of several settings for steady load there.
         traces: Makes its traces.
     """
 
     name: str
     cost: Cost
+    runners: int = 1
     policies: Callable[[], list[Policy]]
     traces: Callable[[], list[Trace]]
 

@@ -15,7 +15,7 @@ class Summary:
         texts_per_s: Texts answered in time, per second until the last one is answered.
         in_time: The share of all texts that were.
         padding: The share of computed tokens that was padding.
-        busy: The share of the time in which the runner ran.
+        busy: The share of the time in which the runners ran.
         p50_ms: Median latency of the interactive texts answered in time.
         p99_ms: And their 99th percentile.
     """
@@ -31,7 +31,7 @@ class Summary:
 def summarize(trace: Trace, replay: Replay) -> Summary:
     """Sum up; raises if a text was lost, came twice, or ran before it had come."""
     check(trace, replay)
-    seconds = replay.runs[-1].end_s
+    seconds = max(run.end_s for run in replay.runs)
     answered = [
         (arrival, run.end_s - arrival.at_s)
         for run in replay.runs
@@ -45,7 +45,7 @@ def summarize(trace: Trace, replay: Replay) -> Summary:
         texts_per_s=len(answered) / seconds,
         in_time=len(answered) / len(trace.arrivals),
         padding=1 - used / computed,
-        busy=sum(run.end_s - run.start_s for run in replay.runs) / seconds,
+        busy=sum(run.end_s - run.start_s for run in replay.runs) / seconds / replay.runners,
         p50_ms=1000 * percentile(latencies, 0.5),
         p99_ms=1000 * percentile(latencies, 0.99),
     )
@@ -63,11 +63,11 @@ def check(trace: Trace, replay: Replay) -> None:
         AssertionError: Says what can't have happened.
     """
     seen: set[int] = {arrival.number for arrival in replay.refused}
-    free_at = 0.0
-    for run in replay.runs:
-        if run.start_s < free_at:
-            raise AssertionError(f"a batch began at {run.start_s} s, before the one before ended")
-        free_at = run.end_s
+    free_at = [0.0] * replay.runners
+    for run in sorted(replay.runs, key=lambda run: run.start_s):
+        if run.start_s < min(free_at):
+            raise AssertionError(f"a batch began at {run.start_s} s, before one of those before ended")
+        free_at[free_at.index(min(free_at))] = run.end_s
         for arrival in run.arrivals:
             if arrival.number in seen:
                 raise AssertionError(f"text {arrival.number} was answered twice")

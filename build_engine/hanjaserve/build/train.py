@@ -26,8 +26,8 @@ LABELS_FILE, CORPUS_FILE, UNTRAINED = "labels.txt", "corpus.npz", "untrained"
 DEFAULTS = TrainConfig()
 MIX = Mix()
 SIZES = (
-    "scripture_passes", "mixed", "annotated", "precedents", "statutes", "reviews", "words", "frequent",
-    "foreign", "compounds", "clauses", "topics", "phrases",
+    "scripture", "scripture_passes", "mixed", "annotated", "precedents", "statutes", "reviews", "words",
+    "frequent", "foreign", "compounds", "clauses", "topics", "phrases",
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class Mix:
     """How much of every source, in sentences.
 
     Attributes:
+        scripture: verses of the Bible, drawn evenly if that is not all of them.
         scripture_passes: how often every verse stands in the corpus.
         mixed: statutes in mixed script.
         words: of the dictionary, each once, in an artificial context.
@@ -50,6 +51,7 @@ class Mix:
         fragments: share of the plain sentences of which only a few words are taken.
     """
 
+    scripture: int = 100_000
     scripture_passes: int = 6
     mixed: int = 20_000
     annotated: int = 67_000
@@ -91,7 +93,11 @@ def _sentences(vocabulary: Vocabulary, mix: Mix, chance: random.Random) -> Itera
     tables = vocabulary.tables
     banned = evaluation_keys()
     analyst = Analyst(vocabulary, with_vectors=mix.topics > 0)
-    for hangul, mixed in sources.bible("train"):
+    verses = list(sources.bible("train"))
+    if mix.scripture < len(verses):
+        # Not by `chance`: the rest of the corpus shall be the same.
+        verses = random.Random(mix.scripture).sample(verses, mix.scripture)
+    for hangul, mixed in verses:
         if key(hangul) not in banned:
             labels = full_labels(hangul, mixed, tables)
             verse = Sentence(style=SCRIPTURE, domain=GENERAL, text=hangul, labels=labels)
