@@ -39,7 +39,8 @@ def compare(device: Device) -> Iterator[Row]:
     """Every policy on every trace of a device."""
     for trace in device.traces():
         for policy in device.policies():
-            yield trace.name, policy.name, summarize(trace, replay(trace, policy, device.cost, device.runners))
+            found = replay(trace, policy, device.cost, device.runners)
+            yield trace.name, policy.name, summarize(trace, found)
 
 
 def table(rows: Sequence[Row]) -> str:
