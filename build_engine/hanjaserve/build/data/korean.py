@@ -120,7 +120,7 @@ NATIVE_ADVERBS = frozenset(
 """Native as adverbs; as nouns some of them are Sino-Korean (가장 家長)."""
 
 NATIVE_ROOTS = frozenset(
-    "어수선 어마어마 무시무시 개운 차분 대견 서운 구수 수수 고단 고요 초라".split()
+    "어수선 어마어마 무시무시 개운 차분 대견 서운 구수 수수 고단 고요 초라 불쌍 우락부락".split()
 )
 """Native as roots of adjectives; as nouns some of them are Sino-Korean (수수 授受)."""
 

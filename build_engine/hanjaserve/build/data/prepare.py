@@ -52,19 +52,19 @@ class Mix:
     """
 
     scripture: int = 100_000
-    scripture_passes: int = 6
+    scripture_passes: int = 9
     mixed: int = 20_000
     annotated: int = 67_000
     precedents: int = 110_000
     statutes: int = 40_000
-    reviews: int = 150_000
-    words: int = 130_000
+    reviews: int = 120_000
+    words: int = 60_000
     frequent: int = 150_000
     foreign: int = 60_000
-    compounds: int = 200_000
+    compounds: int = 120_000
     clauses: int = 240_000
-    topics: int = 250_000
-    phrases: int = 150_000
+    topics: int = 200_000
+    phrases: int = 300_000
     fragments: float = 0.35
 
 
