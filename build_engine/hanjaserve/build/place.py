@@ -1,6 +1,6 @@
 """Where training computes: on the processor, on one GPU, or on several, with a process for each.
 
-Several are started by `torchrun --nproc-per-node 4 --no-python hanjaserve train --out checkpoints/default`.
+Several are started by `torchrun --nproc-per-node 4 --no-python -- hanjaserve train --out FOLDER`.
 """
 
 import os
@@ -20,11 +20,13 @@ class Place:
         device: where it computes.
         rank: its number, from 0; process 0 writes the files.
         world: how many there are.
+        bf16: whether it has units for BF16.
     """
 
     device: torch.device
     rank: int = 0
     world: int = 1
+    bf16: bool = False
 
     @property
     def leads(self) -> bool:
@@ -32,10 +34,8 @@ class Place:
         return self.rank == 0
 
     def precision(self) -> AbstractContextManager[object]:
-        """Products in BF16 on a GPU that has it; its range needs no scaling of the loss."""
-        if self.device.type == "cuda" and torch.cuda.is_bf16_supported():
-            return torch.autocast("cuda", torch.bfloat16)
-        return nullcontext()
+        """Products in BF16 where there are units for them; its range needs no scaling of the loss."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def spread(self, model: nn.Module) -> nn.Module:
         """The model, with gradients that are the mean over all processes."""
@@ -60,7 +60,13 @@ def training_place() -> Iterator[Place]:
     if world > 1:
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Place(device=device, rank=rank, world=world)
+        yield Place(device=device, rank=rank, world=world, bf16=_has_bf16_units(device))
     finally:
         if world > 1:
             distributed.destroy_process_group()
+
+
+def _has_bf16_units(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))

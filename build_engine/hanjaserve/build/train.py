@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="(default: %(default)s)")
     parser.add_argument(
+        "--compile", action="store_true", help="compile the model first: a minute, and faster steps then"
+    )
+    parser.add_argument(
         "--start", metavar="CHECKPOINT",
         help="begin with the weights of an earlier model; its tables may be others",
     )  # fmt: skip
@@ -104,8 +107,9 @@ def _train(arguments: argparse.Namespace, place: Place) -> None:
     folder: Path = arguments.out
     model = HanjaTokenClassifier.from_pretrained(folder / UNTRAINED)
     config = TrainConfig(
-        steps=arguments.steps, seed=arguments.seed, learning_rate=arguments.learning_rate
-    )
+        steps=arguments.steps, seed=arguments.seed, learning_rate=arguments.learning_rate,
+        compiled=arguments.compile,
+    )  # fmt: skip
     labels = (folder / LABELS_FILE).read_text("utf-8").removesuffix("\n").split("\n")
     exam = Exam(make_papers(), labels, folder)
     Trainer(model, Corpus.load(folder / CORPUS_FILE), config, folder, place, exam.ask).run()
