@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 from test_export import batch  # type: ignore[import-not-found]
 
 from hanjaserve.build.checkpoint import Checkpoint
@@ -46,6 +47,37 @@ def test_agrees_with_pytorch(small: Checkpoint, fp16: Path) -> None:
     differs = (got >> 16 != answer.candidates[..., 0] >> 16) & (tokens != small.pad_id)
     assert (answer.margins[differs] < 1e-2).all()
     assert differs.mean() < 0.01
+
+
+def test_integers_stay_out_of_fp16() -> None:
+    # 48 to the power of 3 is beyond FP16, and so is what it divides.
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["tokens"], ["number"], "number", to=TensorProto.FLOAT),
+            helper.make_node("Div", ["number", "power"], ["ratio"], "ratio"),
+            helper.make_node("TopK", ["ratio", "one"], ["best", "where"], "best"),
+            helper.make_node("Cast", ["best"], ["flat"], "flat", to=TensorProto.INT32),
+            helper.make_node("Unsqueeze", ["flat", "minus"], ["candidates"], "candidates"),
+        ],
+        "division",
+        [helper.make_tensor_value_info("tokens", TensorProto.INT32, ["batch", "tokens"])],
+        [helper.make_tensor_value_info("candidates", TensorProto.INT32, ["batch", 1, 1])],
+        [
+            numpy_helper.from_array(np.array(48.0**3, np.float32), "power"),
+            numpy_helper.from_array(np.array([1]), "one"),
+            numpy_helper.from_array(np.array([-1]), "minus"),
+        ],
+    )
+    half = to_fp16(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)]))
+    tokens = np.array([[48**4 - 1, 0]], np.int32)
+    assert ReferenceEvaluator(half).run(None, {"tokens": tokens})[0].item() == 47
+
+
+def test_check_notices_integers_in_fp16(fp16: Path) -> None:
+    model = onnx.load(str(fp16))
+    model.graph.node.append(helper.make_node("Cast", ["tokens"], ["half"], "half", to=TensorProto.FLOAT16))
+    with pytest.raises(BuildError, match="wrong precision: Cast half of integers"):
+        check_fp16(model)
 
 
 def test_a_cast_is_made_once_per_value_and_precision(fp16: Path) -> None:

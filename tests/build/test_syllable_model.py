@@ -6,7 +6,7 @@ from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.model.characters import Characters
 from hanjaserve.build.model.classifier import _starts
 from hanjaserve.build.model.encoder import Neighbours
-from hanjaserve.build.model.lexicon import SLOTS, slot_at
+from hanjaserve.build.model.lexicon import SLOTS, unpack
 
 TEXT = "법원 수도의사 회의수"
 
@@ -22,7 +22,7 @@ def tokens(text: str) -> torch.Tensor:
 
 def test_slots_of_a_packed_spelling() -> None:
     packed = torch.tensor([3 + 31 * SLOTS + 47 * SLOTS**3], dtype=torch.int32)
-    places = [slot_at(packed, torch.tensor([place], dtype=torch.int32)).item() for place in range(4)]
+    places = unpack(packed).flatten().tolist()
     assert places == [3, 31, 0, 47]
 
 
@@ -123,7 +123,7 @@ def test_where_no_word_is_only_the_zero_of_the_scores_moves(model: HanjaTokenCla
     text = tokens("회 수")
     words = model.lexicon(text)
     logits = torch.randn(1, text.shape[1], SLOTS, generator=torch.Generator().manual_seed(2))
-    spelt = torch.zeros(*words.spelling.shape, SLOTS)
+    spelt = torch.zeros(*words.known.shape, SLOTS)
     scores = model._as_wholes(words, spelt, logits, _starts(words))
     torch.testing.assert_close(torch.softmax(scores, -1), torch.softmax(logits, -1))
 

@@ -1,9 +1,11 @@
 """Makes the strongly typed FP16 graph from the FP32 one, and checks that it is what it claims.
 
-What: weights and matrix products in FP16; LayerNorm, softmax, top-k and the final scores in FP32;
-a cast exactly where one meets the other.
+What: weights and matrix products in FP16; LayerNorm, softmax, top-k, the final scores and the
+division of integers in FP32; a cast exactly where one meets the other.
 Why typed: TensorRT 11 has no precision flags left, the precision must be in the ONNX. Why FP32
 there: LayerNorm in FP16 overflows on real checkpoints, and the scores are a promise of the API.
+Exporters divide integers as floats, and the numbers of spellings go beyond what FP16 can count (2,048).
+ONNX Runtime hides that on a CPU, where it has no FP16 division and drops the casts around its FP32 one.
 Why not a converter from a package: docs/decisions/041-fp16-graph.md.
 Not: no calibration and no INT8; see cpu.py. No control flow: an engine graph has none.
 """
@@ -27,6 +29,7 @@ FP16_OPERATORS = frozenset({"Gemm", "MatMul"})
 """Where the time goes: these must be in FP16, or the graph is FP16 in name only."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+_INTEGERS = (TensorProto.INT32, TensorProto.INT64)
 _LARGEST_FP16 = 65504.0
 
 
@@ -48,9 +51,9 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
         BuildError: a constant does not fit FP16.
     """
     caster = _Caster(model)
-    scores = _score_nodes(model)
+    exact = _score_nodes(model) | _integer_nodes(model)
     for node in model.graph.node:
-        kept = node.op_type in FP32_OPERATORS or node.name in scores or _holds_floats(node)
+        kept = node.op_type in FP32_OPERATORS or node.name in exact or _holds_floats(node)
         caster.add(node, TensorProto.FLOAT if kept else TensorProto.FLOAT16)
     return caster.finish()
 
@@ -60,8 +63,8 @@ def check_fp16(model: onnx.ModelProto) -> None:
 
     Raises:
         BuildError: invalid ONNX, other I/O than int32, a matrix product that is not FP16, a
-            constant that is not finite, or a LayerNorm, softmax, top-k or score computed in
-            anything but FP32.
+            constant that is not finite, a LayerNorm, softmax, top-k or score computed in
+            anything but FP32, or integers that pass through FP16.
     """
     check_contract(model)
     types = value_types(model)
@@ -70,6 +73,7 @@ def check_fp16(model: onnx.ModelProto) -> None:
         for node, name, wanted in _promised_inputs(model, types)
         if types[name] != wanted
     ]
+    wrong += [f"Cast {node.name} of integers" for node in model.graph.node if _loses_digits(node, types)]
     if wrong:
         raise BuildError("the FP16 graph computes these in the wrong precision: " + "; ".join(wrong[:5]))
     for constant in model.graph.initializer:
@@ -174,6 +178,32 @@ def _score_nodes(model: onnx.ModelProto) -> frozenset[str]:
             reached.update(node.output)
             names.add(node.name)
     return frozenset(names)
+
+
+def _integer_nodes(model: onnx.ModelProto) -> frozenset[str]:
+    """Names of what computes with integers as floats: casts of them, and what takes only those."""
+    types = value_types(model)
+    constants = {constant.name for constant in model.graph.initializer}
+    values: set[str] = set()
+    names = set()
+    for node in model.graph.node:  # in topological order, as ONNX demands
+        floats = {name for name in node.input if name and types[name] in _FLOATS} - constants
+        if floats <= values if floats else _casts_integers(node, types):
+            values.update(node.output)
+            names.add(node.name)
+    return frozenset(names)
+
+
+def _casts_integers(node: NodeProto, types: dict[str, int]) -> bool:
+    return node.op_type == "Cast" and types[node.input[0]] in _INTEGERS and types[node.output[0]] in _FLOATS
+
+
+def _loses_digits(node: NodeProto, types: dict[str, int]) -> bool:
+    """Whether it casts integers to FP16 or back."""
+    if node.op_type != "Cast":
+        return False
+    ends = {types[node.input[0]], types[node.output[0]]}
+    return TensorProto.FLOAT16 in ends and not ends.isdisjoint(_INTEGERS)
 
 
 def _promised_inputs(model: onnx.ModelProto, types: dict[str, int]) -> Iterator[tuple[NodeProto, str, int]]:

@@ -17,7 +17,7 @@ from hanjaserve.build.model.candidates import Candidates
 from hanjaserve.build.model.characters import Characters
 from hanjaserve.build.model.configuration import HanjaConfig
 from hanjaserve.build.model.encoder import Encoder, Neighbours
-from hanjaserve.build.model.lexicon import MAX_WORD, SLOTS, Covering, Lexicon, slot_at
+from hanjaserve.build.model.lexicon import MAX_WORD, SLOTS, Covering, Lexicon
 
 DISALLOWED = -10000.0
 LEAST, NOT_SPELT = -30.0, -64.0
@@ -128,8 +128,8 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         """
         below = (logits - logits.amax(-1, keepdim=True)).clamp(min=LEAST)
         covered = words.known[..., :1].to(below.dtype)
-        kept = torch.zeros_like(words.spelling[..., :1])
-        means = self._mean_fit(words, torch.cat([words.spelling, kept], dim=-1), below, start)
+        kept = torch.zeros_like(words.slots[..., :1, :])
+        means = self._mean_fit(words, torch.cat([words.slots, kept], dim=-2), below, start)
         keep_here = nn.functional.pad(covered, (0, SLOTS - 1))[..., None, :]
         here = torch.cat([spelt, keep_here], dim=-2)
         wholes = here * means[..., None] + (here - 1.0) * -NOT_SPELT
@@ -150,19 +150,17 @@ class HanjaTokenClassifier(PreTrainedModel):  # type: ignore[misc]
         ranks = torch.arange(words.row.shape[-1], dtype=torch.int32, device=fit.device)
         copy = trust[..., None] + _at(rank, start[..., None].expand_as(words.row), ranks)
         copy = copy + self.spelling_bias(words.row).squeeze(-1)
-        copy = copy + self.word_fit * self._mean_fit(words, words.spelling, fit - fit[..., :1], start)
+        copy = copy + self.word_fit * self._mean_fit(words, words.slots, fit - fit[..., :1], start)
         scores: Tensor = copy * words.known.to(copy.dtype)
         return scores
 
-    def _mean_fit(self, words: Covering, spelling: Tensor, fit: Tensor, start: Tensor) -> Tensor:
-        """Mean fit of a packed spelling's slots over the syllables of its word: float [b, t, w, r]."""
-        total = torch.zeros_like(spelling, dtype=fit.dtype)
-        for place in range(MAX_WORD):
-            inside = (place < words.length) & words.known[..., 0]
-            at = torch.where(inside, start + place, torch.zeros_like(start))
-            slot = slot_at(spelling, torch.full_like(spelling, place))
-            found = _at(fit, at[..., None].expand_as(slot), slot)
-            total = total + found * inside[..., None].to(fit.dtype)
+    def _mean_fit(self, words: Covering, slots: Tensor, fit: Tensor, start: Tensor) -> Tensor:
+        """Mean fit of spellings' slots, int32 [b, t, w, r, n], over their words: float [b, t, w, r]."""
+        nth = torch.arange(MAX_WORD, dtype=torch.int32, device=fit.device)
+        inside = (nth < words.length[..., None]) & words.known[..., :1]
+        at = torch.where(inside, start[..., None] + nth, torch.zeros_like(start)[..., None])
+        found = _at(fit, at[..., None, :].expand_as(slots), slots)
+        total = (found * inside[..., None, :].to(fit.dtype)).sum(-1)
         return total / words.length[..., None].to(fit.dtype)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:

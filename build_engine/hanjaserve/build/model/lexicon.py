@@ -33,7 +33,7 @@ class Covering:
         place: int32 [b, t, w], place of the syllable in the word.
         length: int32 [b, t, w], syllables of the word.
         row: int32 [b, t, w, r], number of the spelling, 0 where there is none.
-        spelling: int32 [b, t, w, r], its packed slots, 0 where there is none.
+        slots: int32 [b, t, w, r, n], its slot for the n-th syllable, 0 where there is none.
         known: bool [b, t, w, r], whether there is one.
     """
 
@@ -41,18 +41,23 @@ class Covering:
     place: Tensor
     length: Tensor
     row: Tensor
-    spelling: Tensor
+    slots: Tensor
     known: Tensor
 
     def slot_here(self) -> Tensor:
         """Slot of the syllable itself in each spelling: int32 [b, t, w, r]."""
-        return slot_at(self.spelling, self.place[..., None])
+        place = self.place[..., None, None].expand_as(self.slots[..., :1])
+        return torch.gather(self.slots, -1, place.long()).squeeze(-1)
 
 
-def slot_at(spelling: Tensor, place: Tensor) -> Tensor:
-    """The slot at a place of a packed spelling; division, as TensorRT has no shifts."""
-    powers = torch.tensor([SLOTS**n for n in range(MAX_WORD)], dtype=torch.int32, device=spelling.device)
-    rest = torch.div(spelling, powers[place.long()], rounding_mode="trunc")
+def unpack(spelling: Tensor) -> Tensor:
+    """The slots of packed spellings: int32 [...] -> int32 [..., n]; division, as TensorRT has no shifts."""
+    powers = [SLOTS**n for n in range(MAX_WORD)]
+    rest = torch.div(
+        spelling[..., None],
+        torch.tensor(powers, dtype=torch.int32, device=spelling.device),
+        rounding_mode="trunc",
+    )
     return rest - torch.div(rest, SLOTS, rounding_mode="trunc") * SLOTS
 
 
@@ -139,6 +144,6 @@ class Lexicon(nn.Module):
             place=self.place[combo],
             length=self.length[combo],
             row=row,
-            spelling=self.spelling[row],
+            slots=unpack(self.spelling[row]),
             known=known,
         )
