@@ -7,6 +7,7 @@ In this order, with the bare runner measured before and after each of the first 
     search                         the highest Poisson rate whose p99 stays within the limit
     sweep                          latency against offered load, up to that rate
     beside bulk                    interactive calls alone, and while a stream saturates the server
+    beside floods                  the same, while another caller floods the server (benchmarks/floods.py)
 
 Server, load and runner share this machine: what is measured is the whole of it, and the client's share of
 the processor is reported. QUICK=1 keeps a run under three minutes, to see that it works; its numbers are
@@ -25,6 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import load, report
+from benchmarks.arguments import positive
+from benchmarks.floods import KINDS, flooding
 from benchmarks.raw import Ceiling, Raw
 from benchmarks.search import highest_rate
 from benchmarks.server import Server, ServerFailed, running
@@ -116,10 +119,12 @@ class Session:
         print(f"p99 within {p99_ms:g} ms up to {found.rate_per_s:.0f} calls/s", flush=True)
         full = found.rate_per_s or unary_per_s / 2
         shares = QUICK_SHARES if quick else SHARES
-        sweep = [await self._used(lambda share=share: self._rate(share * full)) for share in shares]
+        sweep = [await self._typical(share * full, tries=1 if quick else TRIES) for share in shares]
         print(report.console(sweep), flush=True)
         beside = await self._beside_bulk(INTERACTIVE_SHARE * full)
         print(report.console(list(beside.values())), flush=True)
+        floods = [await self._beside_flood(kind, INTERACTIVE_SHARE * full) for kind in KINDS]
+        print(report.console(floods), flush=True)
         return {
             "best": best,
             "search": {
@@ -129,6 +134,7 @@ class Session:
             },
             "sweep": sweep,
             "beside_bulk": beside,
+            "beside_floods": floods,
         }
 
     async def _beside_raw(self, measure: Measure, *, tries: int) -> report.Row:
@@ -150,10 +156,15 @@ class Session:
     def _ceiling(self) -> Ceiling:
         return self.raw.measure(self.seconds / 2)
 
-    async def _used(self, measure: Measure) -> report.Row:
-        before = self.server.counters()
-        found = await measure()
-        return report.load_row(found, used=self.server.counters().since(before))
+    async def _typical(self, rate_per_s: float, *, tries: int) -> report.Row:
+        """A rate several times: the one whose p99 is the middle one."""
+        rows = []
+        for _ in range(tries):
+            before = self.server.counters()
+            found = await self._rate(rate_per_s)
+            rows.append(report.load_row(found, used=self.server.counters().since(before)))
+        rows.sort(key=lambda row: float(str(row["p99_ms"] or "inf")))
+        return {**rows[len(rows) // 2], "each_p99_ms": [row["p99_ms"] for row in rows]}
 
     async def _flow(self) -> load.Load:
         return await load.flow(self.target, self.texts, seconds=self.seconds)
@@ -192,6 +203,12 @@ class Session:
             "bulk": report.load_row(await bulk),
         }
 
+    async def _beside_flood(self, kind: str, rate_per_s: float) -> report.Row:
+        seconds = self.seconds + 2 * WARM_S
+        async with flooding(self.server.address, kind, seconds) as ends:
+            found = await self._rate(rate_per_s)
+        return {**report.load_row(found), "name": f"beside a flood, {kind}", "flood": ends}
+
 
 def _refuse(reason: str) -> int:
     print(f"bench: {reason}", file=sys.stderr)
@@ -204,22 +221,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(quick=quick)
     parser.add_argument(
         "--seconds",
-        type=_positive,
+        type=positive,
         default=QUICK_SECONDS if quick else SECONDS,
         help="of every load, besides warming up",
     )
     parser.add_argument("--bundle", type=Path, default=default_bundle_path())
     parser.add_argument("--threads", type=int, default=0, help="of the runner; 0: one per core")
-    parser.add_argument("--p99-ms", type=_positive, default=50.0, help="limit of the search")
+    parser.add_argument("--p99-ms", type=positive, default=50.0, help="limit of the search")
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     return parser
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
 
 
 def _result_path(*, quick: bool) -> Path:

@@ -69,6 +69,11 @@ def _beside_bulk(result: dict[str, Any]) -> float | None:
     return rows["beside"]["p99_ms"] / rows["alone"]["p99_ms"] if rows["alone"]["p99_ms"] else None
 
 
+def _worst_flood(result: dict[str, Any]) -> float | None:
+    alone, floods = result["beside_bulk"]["alone"]["p99_ms"], result.get("beside_floods")
+    return max((row["p99_ms"] or float("inf")) / alone for row in floods) if alone and floods else None
+
+
 def _two_against_one(result: dict[str, Any]) -> float | None:
     """The least gain of two front-ends over one, of all kinds of load."""
     gains = []
@@ -129,6 +134,13 @@ GOALS = (
         at_least=False,
         kind="serving",
         figure=_beside_bulk,
+    ),
+    Goal(
+        title="p99 of a caller's calls beside another's worst flood / alone",
+        limit=3,
+        at_least=False,
+        kind="serving",
+        figure=_worst_flood,
     ),
     Goal(
         title="memory growth over a million requests, MiB",

@@ -127,12 +127,16 @@ def sweep(result: Result) -> Iterator[str]:
     yield f"The highest rate with p99 within {search['p99_ms']:g} ms: **{search['rate_per_s']:.0f} calls/s**."
     yield ""
     yield from table(
-        ["offered calls/s", "answered/s", "p50 ms", "p90 ms", "p99 ms", "p99/p50", "padding", "errors"],
+        [
+            "offered calls/s", "answered/s", "p50 ms", "p90 ms", "p99 ms", "p99 of each run", "p99/p50",
+            "padding", "errors",
+        ],
         [
             [
                 f"{row['offered_per_s']:.0f}", f"{row['texts_per_s']:.0f}", _ms(row["p50_ms"]),
-                _ms(row["p90_ms"]), _ms(row["p99_ms"]), f"{row['p99_ms'] / row['p50_ms']:.1f}",
-                _share(row["padding"]), sum(row["errors"].values()),
+                _ms(row["p90_ms"]), _ms(row["p99_ms"]),
+                ", ".join(_ms(one) or "–" for one in row.get("each_p99_ms", [])),
+                f"{row['p99_ms'] / row['p50_ms']:.1f}", _share(row["padding"]), sum(row["errors"].values()),
             ]
             for row in result["sweep"]
         ],
@@ -169,6 +173,22 @@ def beside(result: Result) -> Iterator[str]:
     )
 
 
+def floods(result: Result) -> Iterator[str]:
+    """One caller's calls while another one floods the server."""
+    alone = result["beside_bulk"]["alone"]["p99_ms"]
+    yield from table(
+        ["", "p50 ms", "p99 ms", "p99 / alone", "errors", "how the flood's calls ended"],
+        [
+            [
+                row["name"], _ms(row["p50_ms"]), _ms(row["p99_ms"]), f"{row['p99_ms'] / alone:.1f}",
+                sum(row["errors"].values()),
+                ", ".join(f"{number:,} {end}" for end, number in sorted(row["flood"].items())),
+            ]
+            for row in result["beside_floods"]
+        ],
+    )  # fmt: skip
+
+
 def huggingface(result: Result) -> Iterator[str]:
     """The reference's usage against ours."""
     found = result["texts_per_s"]
@@ -192,6 +212,8 @@ def peers(result: Result) -> Iterator[str]:
             continue
         times = ours["rate_per_s"] / row["rate_per_s"] if row["rate_per_s"] else None
         each = ", ".join(f"{one['rate_per_s']:.0f}" for one in row["rounds"])
+        if "absent" in row:
+            each += f"; then absent: {row['absent']}"
         rows.append(
             [
                 row["title"], f"{row['texts_per_s']:.0f}", f"{row['rate_per_s']:.0f}", each,
@@ -271,6 +293,7 @@ BLOCKS: dict[str, Writer] = {
     "cost": _of("serving", cost),
     "sweep": _of("serving", sweep),
     "beside": _of("serving", beside),
+    "floods": _of("serving", floods),
     "stages": _of("stages", stages),
     "frontends": _of("frontends", frontends),
     "soak": _of("soak", soak),

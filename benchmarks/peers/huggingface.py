@@ -30,6 +30,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from benchmarks import load, report
+from benchmarks.arguments import positive, rounds
 from benchmarks.server import Server, running
 from benchmarks.targets import Hanjaserve
 from benchmarks.texts import load_verses
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"huggingface: no tokenizer in {seed}: set HANJASERVE_SEED", file=sys.stderr)
         return 2
     texts = load_verses()
-    rounds: dict[str, list[float]] = {}
+    rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         checkpoint = save_like_reference(Path(folder) / "checkpoint", seed, REFERENCE)
         bundle = _build(checkpoint, Path(folder) / "bundle")
@@ -64,15 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         for _ in range(arguments.rounds):
             for name, run in runs.items():
-                rounds.setdefault(name, []).append(round(run(), 1))
-                print(f"{name}: {rounds[name][-1]} texts/s", flush=True)
+                rates.setdefault(name, []).append(round(run(), 1))
+                print(f"{name}: {rates[name][-1]} texts/s", flush=True)
     result = {
         "kind": "huggingface",
         "environment": report.environment(),
         "seconds": arguments.seconds,
         "mean_code_points": round(statistics.mean(map(len, texts)), 1),
-        "rounds": rounds,
-        "texts_per_s": {name: statistics.median(found) for name, found in rounds.items()},
+        "rounds": rates,
+        "texts_per_s": {name: statistics.median(found) for name, found in rates.items()},
     }
     results = Path(__file__).parents[1] / "results"
     path = arguments.out or results / f"huggingface-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
@@ -134,8 +135,8 @@ def _served(server: Server, texts: Sequence[str], seconds: float) -> Measured:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.huggingface", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of every measurement")
+    parser.add_argument("--rounds", type=rounds, default=3)
+    parser.add_argument("--seconds", type=positive, default=10.0, help="of every measurement")
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     return parser
 

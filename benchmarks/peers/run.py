@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.arguments import positive, rounds
 from benchmarks.load import Load, Refused, closed_loop, open_loop
 from benchmarks.peers.environments import HERE, Absent
 from benchmarks.peers.registry import CANDIDATES, OURS, Candidate
@@ -85,15 +86,15 @@ async def _rounds(
                 row["absent"] = str(error)
                 print(f"{candidate.title}: absent, {error}", flush=True)
                 continue
-            rounds = row["rounds"]
-            assert isinstance(rounds, list)
-            rounds.append(found)
+            done = row["rounds"]
+            assert isinstance(done, list)
+            done.append(found)
             print(f"{candidate.title}: {found['texts_per_s']}/s, {found['rate_per_s']}/s in time", flush=True)
     for row in rows.values():
-        rounds = row["rounds"]
-        assert isinstance(rounds, list)
+        done = row["rounds"]
+        assert isinstance(done, list)
         for figure in ("texts_per_s", "rate_per_s"):
-            row[figure] = statistics.median(one[figure] for one in rounds) if rounds else None
+            row[figure] = statistics.median(one[figure] for one in done) if done else None
     return rows
 
 
@@ -168,15 +169,18 @@ async def _answering(peer: Peer, process: "subprocess.Popen[bytes]", log: object
             await peer.answer("수도")
             return
         except Refused as error:
-            if process.poll() is not None or time.monotonic() > give_up:
-                raise Absent(f"it does not answer ({error}): {_last_line(log)}") from None
+            if process.poll() is not None:
+                raise Absent(f"it ended with {process.returncode}: {_last_line(log)}") from None
+            if time.monotonic() > give_up:
+                raise Absent(f"not ready in {START_S:.0f} s ({error}): {_last_line(log)}") from None
         await asyncio.sleep(0.5)
 
 
 def _last_line(log: object) -> str:
     log.seek(0)  # type: ignore[attr-defined]
-    lines = log.read().decode(errors="replace").strip().splitlines()  # type: ignore[attr-defined]
-    return lines[-1][:200] if lines else "it said nothing"
+    lines = log.read().decode(errors="replace").splitlines()  # type: ignore[attr-defined]
+    telling = [line.strip() for line in lines if any(map(str.isalpha, line))]
+    return telling[-1][:200] if telling else "it said nothing"
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -196,9 +200,9 @@ def _parser() -> argparse.ArgumentParser:
     quick = os.environ.get("QUICK", "") not in ("", "0")
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.run", description=__doc__)
     parser.set_defaults(quick=quick)
-    parser.add_argument("--rounds", type=int, default=1 if quick else 2)
-    parser.add_argument("--seconds", type=float, default=3.0 if quick else 8.0, help="of every load")
-    parser.add_argument("--p99-ms", type=float, default=50.0, help="limit of the search")
+    parser.add_argument("--rounds", type=rounds, default=1 if quick else 2)
+    parser.add_argument("--seconds", type=positive, default=3.0 if quick else 8.0, help="of every load")
+    parser.add_argument("--p99-ms", type=positive, default=50.0, help="limit of the search")
     parser.add_argument("--only", help="names of peers, by commas; hanjaserve is always measured")
     parser.add_argument("--out", type=Path, help="where the JSON goes")
     return parser

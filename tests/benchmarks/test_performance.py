@@ -43,6 +43,7 @@ def test_goals_are_read_from_the_results() -> None:
     beside = {"alone": {"p99_ms": 10.0}, "beside": {"p99_ms": 35.0}}
     sweep = [{"offered_per_s": 70.0, "p50_ms": 10.0, "p99_ms": 25.0}]
     serving = {"best": best, "beside_bulk": beside, "sweep": sweep, "search": {"rate_per_s": 100.0}}
+    serving["beside_floods"] = [{"p99_ms": 20.0}, {"p99_ms": 29.0}]
     peers = {name: {"rate_per_s": rate} for name, rate in (("hanjaserve", 90.0), ("a", 20.0), ("b", None))}
     found = {row[0]: row[2:] for row in goals.rows({"serving": serving, "peers": {"peers": peers}})}
     assert found["bulk stream, served / raw runner"] == ["0.93", "yes"]
@@ -50,6 +51,7 @@ def test_goals_are_read_from_the_results() -> None:
     assert found["rate at p99 ≤ 50 ms, ours / the best peer's"] == ["4.50", "yes"]
     assert found["p99 / p50 at 70 % of the highest rate"] == ["2.50", "yes"]
     assert found["p99 of interactive calls beside a bulk stream / alone"] == ["3.50", "**no**"]
+    assert found["p99 of a caller's calls beside another's worst flood / alone"] == ["2.90", "yes"]
     assert found["memory growth over a million requests, MiB"] == ["not measured", "–"]
 
 
