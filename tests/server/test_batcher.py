@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hanjaserve.server.batcher import PATIENCE_S, Batch, Batcher, Entry, Priority, Totals, padded_tokens
 from hanjaserve.server.errors import DeadlineExpired, Overloaded
@@ -261,11 +261,12 @@ def test_fifo_among_equal_lengths(sizes: list[int], window: int) -> None:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Whatever the order of calls: nothing lost, nothing twice, budget kept, nobody starves."""
+    """Nothing lost or twice, budget kept, nobody starves or is refused for nothing."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.queue = batcher(window=8, max_queue_tokens=10**9)
+    @initialize(room=st.sampled_from([600, 10**9]), runners=st.integers(1, 3))
+    def begin(self, room: int, runners: int) -> None:
+        self.room = room
+        self.queue = batcher(window=8, max_queue_tokens=room, runners=runners)
         self.now = 0.0
         self.waiting: dict[int, Entry] = {}
         self.running: list[Batch] = []
@@ -279,7 +280,14 @@ class QueueMachine(RuleBasedStateMachine):
     def put(self, sizes: list[int], priority: Priority, wait: float) -> None:
         deadline = None if wait > 5 else self.now + wait
         entries = [entry(n, at=self.now, priority=priority, deadline=deadline) for n in sizes]
-        self.queue.put_all(entries)
+        try:
+            self.queue.put_all(entries)
+        except Overloaded:
+            full = self.queue.queued_tokens + sum(e.length for e in entries) > self.room
+            late = deadline is not None and self.queue.predicted_wait_s(entries) > deadline - self.now
+            assert full or late
+            return
+        assert self.queue.queued_tokens <= self.room
         self.waiting.update({id(e): e for e in entries})
 
     @rule(seconds=st.floats(0, 3))
@@ -307,9 +315,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.running.append(batch)
 
     @precondition(lambda self: self.running)
-    @rule()
-    def finish(self) -> None:
-        self.queue.done(self.running.pop(0), 0.0)
+    @rule(seconds=st.floats(0, 5))
+    def finish(self, seconds: float) -> None:
+        self.queue.done(self.running.pop(0), seconds)
 
     @precondition(lambda self: self.running)
     @rule()
