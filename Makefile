@@ -88,6 +88,7 @@ bench: setup-bench
 
 bench-peers: setup-bench
 	$(PY) -m benchmarks.peers.run
+	$(PY) -m benchmarks.peers.perf
 	$(PY) -m benchmarks.peers.huggingface
 
 simulate: setup-dev

@@ -20,6 +20,11 @@ from benchmarks.simulator.summary import Summary
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE, PLOTS = ROOT / "docs" / "performance.md", ROOT / "docs" / "plots"
+PERF_LOADS = {
+    "unary": "64 calls in flight",
+    "stream": "64 in flight, ModelStreamInfer",
+    "poisson": "Poisson at half of the first",
+}
 ABSENT = "Not measured yet."
 
 Result = dict[str, Any]
@@ -226,6 +231,17 @@ def peers(result: Result) -> Iterator[str]:
     yield "![Servers under the same load](plots/peers.svg)"
 
 
+def perf(result: Result) -> Iterator[str]:
+    """What perf_analyzer measured: the median of the rounds."""
+    rows = []
+    for title, rounds in result["servers"].items():
+        for load, name in PERF_LOADS.items():
+            of = [one[load] for one in rounds]
+            figures = [_median(of, figure) for figure in ("texts_per_s", "p50_ms", "p99_ms")]
+            rows.append([f"{title}, {name}", f"{figures[0]:.0f}", *map(_ms, figures[1:])])
+    yield from table(["", "texts/s", "p50 ms", "p99 ms"], rows)
+
+
 def simulator(result: Result) -> Iterator[str]:
     """Scheduling policies on the same traces."""
     for device, rows in result["devices"].items():
@@ -299,6 +315,7 @@ BLOCKS: dict[str, Writer] = {
     "soak": _of("soak", soak),
     "huggingface": _of("huggingface", huggingface),
     "peers": _of("peers", peers),
+    "perf": _of("perf", perf),
     "simulator": _of("simulator", simulator),
 }
 

@@ -39,6 +39,8 @@ PARTS = ("", "protos", "server", "clients", "models")
 START_S, STOP_S = 120.0, 20.0
 IN_FLIGHT, WARM_S, STEPS, QUICK_STEPS = 64, 2.0, 5, 3
 PROBES = 40
+TOKEN = "benchmark"
+"""For what a server tells only to those who know it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,18 +131,23 @@ async def check(peer: Peer, texts: Sequence[str], expected: dict[str, str]) -> N
 
 
 @asynccontextmanager
-async def served(candidate: Candidate) -> AsyncIterator[Peer]:
+async def served(candidate: Candidate, port: int | None = None) -> AsyncIterator[Peer]:
     """Start a server, connect to it, and end all of its processes afterwards.
+
+    Args:
+        candidate: Which.
+        port: Where it serves; by default one that is free.
 
     Raises:
         Absent: It can't be installed or started.
     """
-    port = free_port()
+    port = port or free_port()
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in PARTS),
         "PEER_PORT": str(port),
         "PEER_SECOND_PORT": str(free_port()),
+        "PEER_TOKEN": TOKEN,
     }
     python = await asyncio.to_thread(candidate.python)
     with tempfile.TemporaryFile() as log:

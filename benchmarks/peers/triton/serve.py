@@ -12,7 +12,7 @@ import sysconfig
 import numpy as np
 from pytriton.decorators import batch
 from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+from pytriton.triton import Triton, TritonConfig, TritonSecurityConfig
 
 from benchmarks.peers.model import WORKERS, TextModel
 
@@ -50,7 +50,9 @@ if __name__ == "__main__":
         allow_metrics=False,
         log_verbose=0,
     )
-    with Triton(config=config) as triton:
+    # Without a token of one's own, the statistics that perf_analyzer reads are for nobody.
+    security = TritonSecurityConfig(access_token=os.environ["PEER_TOKEN"])
+    with Triton(config=config, security_config=security) as triton:
         triton.bind(
             model_name="hanja",
             infer_func=[Convert() for _ in range(WORKERS)],
