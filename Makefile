@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long live-long guards audit
+.PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long live-long live-soak guards audit
 .PHONY: setup-bench bench-peers performance consistency accuracy
 .PHONY: stages soak measure frontends
 .PHONY: engine engine-check gpu-check
@@ -60,6 +60,13 @@ chaos-long: setup-dev
 live-long: setup-dev
 	rm -f live.jsonl
 	LIVE=long LIVE_REPORT=live.jsonl $(PY) -m pytest tests/server/live/test_session.py tests/web/test_typing.py
+
+# People who type at once: a hundred, as many as make 60 % of full batches, and two thousand who think.
+live-soak: setup-bench
+	rm -f benchmarks/results/live.json
+	$(PY) -m benchmarks.live --sessions 100 --seconds 25 --out benchmarks/results/live.json
+	$(PY) -m benchmarks.live --sessions 150 --seconds 25 --out benchmarks/results/live.json
+	$(PY) -m benchmarks.live --sessions 2000 --seconds 90 --thinking-s 190 --out benchmarks/results/live.json
 
 # Breaks every guard of the fault table in a copy, one at a time, and sees its test fail.
 guards: setup-dev

@@ -19,8 +19,8 @@ from benchmarks.texts import load_mix
 from hanjaserve.client import Client, ConvertError, RetryPolicy
 
 IN_FLIGHT = 64
-HUGE = 4096
-"""Code points of a huge text: the longest that counts as interactive."""
+LONG, HUGE = 512, 4096
+"""Code points: of the longest text that counts as interactive, and of one that waits with bulk work."""
 LEAVES_S, EXPIRES_S = 0.005, 0.001
 PAUSE_S = 0.01
 BEGUN = "begun"
@@ -92,6 +92,10 @@ async def _tiny(client: Client, text: str) -> None:
     await client.convert(text[:1])
 
 
+async def _long(client: Client, text: str) -> None:
+    await client.convert((text * LONG)[:LONG])
+
+
 async def _huge(client: Client, text: str) -> None:
     await client.convert((text * HUGE)[:HUGE])
 
@@ -104,7 +108,13 @@ async def _expired(client: Client, text: str) -> None:
     await client.convert(text, timeout_s=EXPIRES_S)
 
 
-KINDS: dict[str, Call] = {"tiny": _tiny, "huge": _huge, "cancelled": _cancelled, "expired": _expired}
+KINDS: dict[str, Call] = {
+    "tiny": _tiny,
+    "long": _long,
+    "huge": _huge,
+    "cancelled": _cancelled,
+    "expired": _expired,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

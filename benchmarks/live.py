@@ -151,11 +151,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         "environment": environment(),
     }
     if arguments.out:
-        Path(arguments.out).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        add_run(arguments.out, result)
     print(json.dumps({"sessions": arguments.sessions, "seconds": arguments.seconds, **summary}, indent=1))
     if record.late_s and sorted(record.late_s)[len(record.late_s) * 99 // 100] > TOO_LATE_S:
         print("the typists lagged: too many for this machine, the latencies mean nothing", file=sys.stderr)
     return 1 if record.lost or record.wrong or record.errors else 0
+
+
+def add_run(path: Path, run: dict[str, object]) -> None:
+    """Put a run behind those that the file has."""
+    runs = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
+    found = {"kind": "live", "runs": [*runs, run]}
+    path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 async def _soak(address: str, texts: Sequence[str], arguments: argparse.Namespace) -> Record:
@@ -180,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--bundle", help="what the server serves; default the bundled model")
     parser.add_argument("--target", help="a server that runs already; else one is started")
-    parser.add_argument("--out", help="write the result, with machine and commit, as JSON")
+    parser.add_argument("--out", type=Path, help="JSON file to add the result to, with machine and commit")
     return parser
 
 

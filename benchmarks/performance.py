@@ -140,7 +140,7 @@ def sweep(result: Result) -> Iterator[str]:
             [
                 f"{row['offered_per_s']:.0f}", f"{row['texts_per_s']:.0f}", _ms(row["p50_ms"]),
                 _ms(row["p90_ms"]), _ms(row["p99_ms"]),
-                ", ".join(_ms(one) or "–" for one in row.get("each_p99_ms", [])),
+                ", ".join(_ms(one) or "–" for one in row["each_p99_ms"]),
                 f"{row['p99_ms'] / row['p50_ms']:.1f}", _share(row["padding"]), sum(row["errors"].values()),
             ]
             for row in result["sweep"]

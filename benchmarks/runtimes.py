@@ -2,8 +2,8 @@
 
 Every runtime gets the same batches, in turns (A B C D, A B C D …), so that a noisy minute hits all of
 them. Labels are compared with those of ONNX Runtime in FP32: a faster runtime that answers otherwise is
-no gain. docs/decisions/045-cpu-runtime.md has what came of it. Here all threads work on one batch, unlike in
-the server (047-cpu-streams.md).
+no gain. docs/decisions/045-cpu-runtime.md has what came of it. All threads work on one batch, unlike in the
+server (047-cpu-streams.md), whose own runner is measured last.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.raw import BATCH_TOKENS, pack
+from benchmarks.raw import BATCH_TOKENS, Raw, pack
 from benchmarks.report import environment
 from benchmarks.texts import load_mix
 from hanjaserve.build.cpu import export_cpu
@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runtimes = open_runtimes(bundle, windows, arguments.threads, Path(folder))
         compare(runtimes, batches, len(texts), bundle.manifest.pad_id, arguments.rounds)
     rows = [_row(runtime) for runtime in runtimes]
+    rows.append(as_served(arguments.bundle, texts, arguments.threads, arguments.rounds))
     print(f"{len(texts)} texts of {SYLLABLES} code points ({mix.source}), {arguments.threads} threads")
     for row in rows:
         print(f"{row['name']:28}{row['texts_per_s']:8.0f} texts/s   differing {row['differing']:.5f}")
@@ -121,6 +122,17 @@ def compare(
             for batch in batches:
                 runtime.run(batch)
             runtime.texts_per_s.append(texts / (time.perf_counter() - started))
+
+
+def as_served(bundle: Path, texts: Sequence[str], threads: int, rounds: int) -> dict[str, object]:
+    """The server's own runner, a batch on each core."""
+    raw = Raw(bundle, texts, threads=threads)
+    try:
+        runtime = Runtime(name="as it is served", run=lambda tokens: tokens)
+        runtime.texts_per_s = [raw.measure(2.0).texts_per_s for _ in range(rounds)]
+    finally:
+        raw.close()
+    return _row(runtime)
 
 
 def _labels(run: Run, batches: Sequence[Int32], pad_id: int) -> NDArray[np.int32]:

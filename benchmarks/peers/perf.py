@@ -33,6 +33,7 @@ IN_FLIGHT, TEXTS = 64, 1000
 TRITON, TRITON_MODEL = "triton", "hanja"
 TOKEN_HEADER = "triton-grpc-protocol-triton-access-token"
 UNSTABLE_PERCENT = "999"  # or it repeats a run that it dislikes, and writes nothing in the end
+TRIALS, LONGEST_S = 3, 30.0
 LOADS = ("unary", "stream", "poisson")
 
 Row = dict[str, float]
@@ -81,7 +82,7 @@ class Tool:
         self._path = python.with_name("perf_analyzer")
         libraries = python.parents[1].glob("lib/*/site-packages/nvidia/cuda_runtime/lib")
         self._environment = {"LD_LIBRARY_PATH": ":".join(map(str, libraries))}
-        done = self._run("--version")
+        done = self._run(LONGEST_S, "--version")
         if done.returncode:
             raise Absent(f"{done.stderr.strip().splitlines()[-1:] or 'it does not start'}")
 
@@ -94,9 +95,10 @@ class Tool:
         table = data.with_suffix(".csv")
         table.unlink(missing_ok=True)
         done = self._run(
+            LONGEST_S + TRIALS * seconds,
             "-m", model, "-i", "grpc", "-u", f"127.0.0.1:{port}", "--input-data", str(data), "-f", str(table),
-            "--measurement-interval", str(int(1000 * seconds)), "-s", UNSTABLE_PERCENT, "--max-trials", "3",
-            "-H", f"{TOKEN_HEADER}:{TOKEN}", *flags,
+            "--measurement-interval", str(int(1000 * seconds)), "-s", UNSTABLE_PERCENT,
+            "--max-trials", str(TRIALS), "-H", f"{TOKEN_HEADER}:{TOKEN}", *flags,
         )  # fmt: skip
         if done.returncode or not table.exists():
             lines = (done.stdout + done.stderr).strip().splitlines()
@@ -107,9 +109,14 @@ class Tool:
             found[f"{share}_ms"] = round(float(row[f"{share} latency"]) / 1000, 2)
         return found
 
-    def _run(self, *flags: str) -> "subprocess.CompletedProcess[str]":
+    def _run(self, within_s: float, *flags: str) -> "subprocess.CompletedProcess[str]":
         command = [str(self._path), *flags]
-        return subprocess.run(command, env=self._environment, capture_output=True, text=True)
+        try:
+            return subprocess.run(
+                command, env=self._environment, capture_output=True, text=True, timeout=within_s
+            )
+        except subprocess.TimeoutExpired:
+            raise Absent(f"perf_analyzer was not done after {within_s:.0f} s") from None
 
 
 async def _rounds(tool: Tool, data: Path, arguments: argparse.Namespace) -> dict[str, list[dict[str, Row]]]:

@@ -1,7 +1,8 @@
+import json
 import random
 from pathlib import Path
 
-from benchmarks.live import soak
+from benchmarks.live import add_run, soak
 from benchmarks.typists import keys_of, steps_of
 from tests.e2e.process import ServerProcess
 
@@ -26,3 +27,11 @@ async def test_a_short_soak_loses_nothing(tiny_bundle: Path) -> None:
     assert (record.lost, record.wrong, record.errors) == (0, 0, {}), summary
     assert record.keys > 100
     assert len(record.latencies_s) == record.keys
+
+
+def test_runs_are_kept_side_by_side(tmp_path: Path) -> None:
+    path = tmp_path / "live.json"
+    add_run(path, {"sessions": 1})
+    add_run(path, {"sessions": 2})
+    found = json.loads(path.read_text("utf-8"))
+    assert found == {"kind": "live", "runs": [{"sessions": 1}, {"sessions": 2}]}

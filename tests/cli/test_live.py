@@ -102,6 +102,13 @@ def test_choosing_a_spelling() -> None:
     assert editor.converted == "a수도는 수도(首都)"
 
 
+def test_ruby_is_valid_html_around_what_is_typed() -> None:
+    editor = Editor(Rendering.RUBY)
+    typed(editor, *"<b>수도&")
+    editor.show(segments(kept(0, "<b>"), word(3, "수도", "首都"), kept(5, "&")))
+    assert editor.converted == "&lt;b&gt;<ruby>首都<rp>(</rp><rt>수도</rt><rp>)</rp></ruby>&amp;"
+
+
 def test_the_list_closes_and_lags() -> None:
     editor = Editor()
     typed(editor, *"수도", "tab")

@@ -76,8 +76,13 @@ async def test_refusals(address: str) -> None:
         async with client.live() as live:
             with pytest.raises(InvalidRequest, match=r"\[1, 1\)"):
                 await live.edit(1, 1, "가")
+            for too_long in (live.edit(0, 0, "가" * 2001), live.replace("가" * 2001)):
+                with pytest.raises(InvalidRequest, match="2001 code points, the limit is 2000"):
+                    await too_long
+            await live.edit(0, 0, "수도")
+            live._document.max_code_points = 10**6  # as if another server had said so
             await live.edit(0, 0, "가" * 2001)
-            with pytest.raises(InvalidRequest, match="2001 code points, the limit is 2000"):
+            with pytest.raises(InvalidRequest, match="2003 code points, the limit is 2000"):
                 await live.commit()
             assert [type(event) for event in [await anext(live.events())]] == [RevisionRejected]
             await live.replace("수도")
@@ -95,6 +100,22 @@ async def server(bundle: Path, port: int) -> AsyncIterator[ServerProcess]:
         yield process
     finally:
         await asyncio.to_thread(process.__exit__, None, None, None)
+
+
+async def test_a_session_that_has_begun_is_patient_by_itself(tiny_bundle: Path) -> None:
+    """A call gives up after a second and a half; a document in an editor must not."""
+    async with server(tiny_bundle, 0) as first:
+        address = first.address
+        client = Client(address)
+        live = client.live()
+        await live.__aenter__()
+        await live.edit(0, 0, "수도")
+    await asyncio.sleep(2.5)
+    await live.edit(2, 2, "!")
+    async with client, server(tiny_bundle, int(address.rpartition(":")[2])):
+        await live.commit()
+        assert live.text == "首都!"
+        await live.__aexit__(None, None, None)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -6,7 +6,8 @@
 A chosen word stays chosen until it is edited; what is around it may change as it likes.
 """
 
-from collections.abc import Iterator, Sequence
+import html
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hanjaserve.client import LiveSegment, Rendering, Span, SpanSource, Splice
@@ -60,6 +61,8 @@ class Editor:
         self.candidates: Candidates | None = None
         self.done = False
         self._written = WRITTEN[rendering]
+        # As the server does: what is no markup must not become any.
+        self._escape: Callable[[str], str] = html.escape if rendering is Rendering.RUBY else str
         self._choices: list[Choice] = []
         self._segments: list[LiveSegment] = []
 
@@ -123,11 +126,14 @@ class Editor:
         for choice in self._choices:
             if (choice.start, choice.end) == (span.start, span.end):
                 if choice.hanja == span.hangul:
-                    return span.hangul
-                return self._written.format(hangul=span.hangul, hanja=choice.hanja)
+                    return self._escape(span.hangul)
+                return self._word(span.hangul, choice.hanja)
         if span.source is SpanSource.KEPT:
-            return span.text
-        return self._written.format(hangul=span.hangul, hanja=span.hanja)
+            return self._escape(span.text)
+        return self._word(span.hangul, span.hanja)
+
+    def _word(self, hangul: str, hanja: str) -> str:
+        return self._written.format(hangul=self._escape(hangul), hanja=self._escape(hanja))
 
     def _open(self) -> None:
         """Open the spellings of the word at the cursor, or of the last one before it."""

@@ -56,7 +56,7 @@ from hanjaserve.client.results import (
     conversion_from_proto,
     server_info_from_proto,
 )
-from hanjaserve.client.retry import Attempts, RetryPolicy, scaled_timeout_s
+from hanjaserve.client.retry import RESUMING, Attempts, RetryPolicy, scaled_timeout_s
 from hanjaserve.client.stubs import aio_stub
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 
@@ -71,7 +71,7 @@ class Client:
         target: HOST:PORT, or any gRPC target such as unix:///run/hanjaserve.sock.
         timeout_s: How long a call may take, retries included, unless it is given its own
             `timeout_s`. Calls with much text get more by themselves.
-        retry: When to try again.
+        retry: When to try again; by default a live session that has begun is more patient than a call.
         credentials: For TLS, see `access.tls`; None connects in plain text.
         token: By which the server knows the caller; only over TLS, or on this machine.
         metadata: Sent with every call.
@@ -94,6 +94,7 @@ class Client:
         self.target = target
         self._timeout_s = timeout_s
         self._retry = retry or RetryPolicy()
+        self._resuming = retry or RESUMING
         self._metadata = with_token(metadata, token, target=target, credentials=credentials)
         self._observer = observer or Blind()
         self._channel = aio_channel(target, credentials)
@@ -233,6 +234,7 @@ class Client:
             metadata=self._metadata,
             observer=self._observer,
             retry=self._retry,
+            resuming=self._resuming,
             timeout_s=timeout_s or self._timeout_s,
         )
 

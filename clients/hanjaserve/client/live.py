@@ -11,6 +11,7 @@ and goes on: the caller notices at most a `SessionResumed`. What both sides must
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
@@ -61,6 +62,7 @@ class LiveSession:
         metadata: Metadata,
         observer: Observer,
         retry: RetryPolicy,
+        resuming: RetryPolicy,
         timeout_s: float,
     ) -> None:
         self.view = LiveView()
@@ -74,6 +76,7 @@ class LiveSession:
         self._metadata = metadata
         self._observer = observer
         self._attempts = Attempts(retry, timeout_s=None)
+        self._resuming = resuming
         self._timeout_s = timeout_s
         self._document = LiveDocument()
         self._token = ""
@@ -123,9 +126,13 @@ class LiveSession:
     async def replace(self, text: str) -> None:
         """Make this the document; segments that stay the same are not converted again. See `edit`."""
         check_text(text)
-        self._refusal = None
+        refusal, self._refusal = self._refusal, None
         self._check()
-        message = self._document.replace(text)
+        try:
+            message = self._document.replace(text)
+        except InvalidRequest:
+            self._refusal = refusal
+            raise
         self._replaced = self._document.revision
         self._send(message)
 
@@ -288,7 +295,10 @@ class LiveSession:
     def _receive(self, response: pb.LiveResponse) -> None:
         for event in response.events:
             if event.HasField("started"):
+                if not self._token:
+                    self._attempts = Attempts(self._resuming, timeout_s=None)
                 self._token = event.started.resume_token
+                self._document.max_code_points = event.started.limits.max_code_points or sys.maxsize
             elif event.HasField("go_away"):
                 self._token = event.go_away.resume_token
             elif (found := self.view.apply(event)) is not None:

@@ -4,6 +4,7 @@ A final segment survives a lost connection if nothing that it depends on was edi
 the 64 code points before it. Which edits those are is known from a log of the edits that are not done yet.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,18 +38,21 @@ class LiveDocument:
     Attributes:
         text: As the caller has edited it.
         revision: The last one that was made.
+        max_code_points: What the server takes; without limit before it has said so.
     """
 
     def __init__(self) -> None:
         self.text = ""
         self.revision = 0
+        self.max_code_points = sys.maxsize
         self._log: deque[_Edit] = deque()
 
     def edit(self, splices: Sequence[Splice]) -> pb.LiveRequest:
         """Change some places; all offsets count in the text as it is.
 
         Raises:
-            InvalidRequest: The splices are not in order, overlap, or are not in the text.
+            InvalidRequest: The splices are not in order, overlap, or are not in the text, or make it too
+                long; it stays as it was.
         """
         parts = []
         done = 0
@@ -60,13 +64,20 @@ class LiveDocument:
                 )
             parts += [self.text[done : splice.start], splice.text]
             done = splice.end
-        self.text = "".join([*parts, self.text[done:]])
+        text = "".join([*parts, self.text[done:]])
+        self._check_length(text)
+        self.text = text
         self._note(splices)
         sent = [pb.Splice(start=s.start, end=s.end, text=s.text) for s in splices]
         return pb.LiveRequest(edit=pb.LiveEdit(revision=self.revision, splices=sent))
 
     def replace(self, text: str) -> pb.LiveRequest:
-        """Change all of it."""
+        """Change all of it.
+
+        Raises:
+            InvalidRequest: The text is too long.
+        """
+        self._check_length(text)
         everything = Splice(start=0, end=len(self.text), text=text)
         self.text = text
         self._note([everything])
@@ -95,6 +106,14 @@ class LiveDocument:
             finals=finals,
             next_segment_id=view.next_id,
         )
+
+    def _check_length(self, text: str) -> None:
+        # The server would refuse it; and a call that resumes such a document would be refused for good.
+        if len(text) > self.max_code_points:
+            raise InvalidRequest(
+                f"the document would have {len(text)} code points, the limit is {self.max_code_points}: "
+                "divide it, or start the server with a higher --max-live-code-points"
+            )
 
     def _note(self, splices: Sequence[Splice]) -> None:
         self.revision += 1

@@ -44,6 +44,11 @@ class RetryPolicy:
             raise ValueError(f"jitter is {self.jitter}; use a number from 0 to 1")
 
 
+RESUMING = RetryPolicy(max_attempts=30)
+"""Of a live session that has begun: somebody types on meanwhile, and a server takes its time to start again.
+Two minutes at most."""
+
+
 class Attempts:
     """The tries of one call.
 

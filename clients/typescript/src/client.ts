@@ -12,7 +12,7 @@ import { Code, type CodeName, ConvertError } from "./errors.js";
 import { HanjaService } from "./gen/hanjaserve/v1/hanjaserve_pb.js";
 import { type ConvertOptions, type LiveOptions, optionsMessage } from "./options.js";
 import { type Conversion, conversionOf, errorOf } from "./results.js";
-import { Attempts, DEFAULT_RETRY, type RetryPolicy } from "./retry.js";
+import { Attempts, DEFAULT_RETRY, RESUMING_RETRY, type RetryPolicy } from "./retry.js";
 import { LiveSession } from "./session.js";
 import { type WebSocketClass, overWebSocket } from "./socket.js";
 
@@ -39,6 +39,7 @@ export interface ServerInfo {
 export class Client {
   readonly #base: URL;
   readonly #retry: RetryPolicy;
+  readonly #resuming: RetryPolicy;
   readonly #fetch: typeof globalThis.fetch;
   readonly #webSocket: WebSocketClass | undefined;
 
@@ -46,6 +47,7 @@ export class Client {
   constructor(base: string | URL, options: ClientOptions = {}) {
     this.#base = new URL(base);
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
+    this.#resuming = { ...RESUMING_RETRY, ...options.retry };
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.#webSocket = options.webSocket ?? globalThis.WebSocket;
   }
@@ -83,7 +85,7 @@ export class Client {
     if (!this.#webSocket) throw new Error("there is no WebSocket here: pass one, such as that of the package ws");
     const url = new URL("live", this.#base);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    return new LiveSession(overWebSocket(url.href, this.#webSocket), options, this.#retry);
+    return new LiveSession(overWebSocket(url.href, this.#webSocket), options, this.#retry, this.#resuming);
   }
 
   async #call<I extends DescMessage, O extends DescMessage>(

@@ -14,6 +14,12 @@ export interface RetryPolicy {
 
 export const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 5, initialDelayMs: 100, maxDelayMs: 5_000 };
 
+/**
+ * Of a live session that has begun: somebody types on meanwhile, and a server takes its time to start again.
+ * Two minutes at most.
+ */
+export const RESUMING_RETRY: RetryPolicy = { ...DEFAULT_RETRY, maxAttempts: 30 };
+
 /** The tries of one call, or of one session. */
 export class Attempts {
   readonly #policy: RetryPolicy;

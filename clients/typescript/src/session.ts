@@ -30,7 +30,8 @@ export class LiveSession {
   /** What the document is converted to so far, segment by segment. */
   readonly view = new LiveView();
   readonly #connect: Connect;
-  readonly #attempts: Attempts;
+  #attempts: Attempts;
+  readonly #resuming: RetryPolicy;
   readonly #document = new LiveDocument();
   readonly #listeners = new Set<LiveListener>();
   #options: LiveOptions;
@@ -47,10 +48,11 @@ export class LiveSession {
   #over: { readonly error?: ConvertError } | undefined;
   readonly #waiting = new Waiting();
 
-  constructor(connect: Connect, options: LiveOptions, retry: RetryPolicy) {
+  constructor(connect: Connect, options: LiveOptions, retry: RetryPolicy, resuming: RetryPolicy = retry) {
     this.#connect = connect;
     this.#options = options;
     this.#attempts = new Attempts(retry);
+    this.#resuming = resuming;
     this.#call();
   }
 
@@ -265,6 +267,7 @@ export class LiveSession {
   }
 
   #started(started: LiveStarted): void {
+    if (!this.#token) this.#attempts = new Attempts(this.#resuming);
     this.#token = started.resumeToken;
     this.#maxCodePoints = started.limits?.maxCodePoints ?? Infinity;
     this.#keepFinals = true;

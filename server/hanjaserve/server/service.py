@@ -24,8 +24,8 @@ from hanjaserve.server.streaming import StreamSession
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1.hanjaserve_pb2_grpc import HanjaServiceServicer
 
-# A single text longer than this is not something that a person waits for.
-INTERACTIVE_CODE_POINTS = 4096
+# A longer text takes more than a batch on a CPU: whoever sends short ones must not wait for many such.
+INTERACTIVE_CODE_POINTS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
