@@ -2,15 +2,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from syllable_model import READINGS, tiny_model, tiny_tables
 
 from hanjaserve.build.checkpoint import load_checkpoint
+from hanjaserve.build.cpu import export_cpu
 from hanjaserve.build.engine_check import check_graph
 from hanjaserve.build.fp16 import value_types
 from hanjaserve.build.publish import BundlePlan, publish
 from hanjaserve.build.reference import REFERENCE_SENTENCES
+from hanjaserve.build.sessions import open_session
 from hanjaserve.build.train import save_tables
 from hanjaserve.server.bundle import Bundle
 from hanjaserve.server.converter import LocalConverter
@@ -73,3 +76,12 @@ def test_tensorrt_compiles_it(bundle: Bundle) -> None:
     path = bundle.path("model.fp16.onnx")
     check_graph("tiny", path, 32, rtx, targets=("8.9",), say=lines.append)
     assert "SM89" in lines[1]
+
+
+def test_int8_takes_texts_of_every_length(bundle: Bundle, tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    rows = [np.array([1, *[ord("수") + n for n in range(length)]], np.int32) for length in range(5, 45)]
+    export_cpu(bundle.path("model.fp32.onnx"), tmp_path / "model.xml", "int8", rows)
+    run = open_session(tmp_path / "model.xml", threads=1)
+    for row in (rows[0], rows[30], rows[5]):
+        assert run(row[None]).shape[:2] == (1, len(row))
