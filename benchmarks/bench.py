@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import gc
 import json
+import math
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -158,12 +159,12 @@ class Session:
 
     async def _typical(self, rate_per_s: float, *, tries: int) -> report.Row:
         """A rate several times: the one whose p99 is the middle one."""
-        rows = []
+        runs = []
         for _ in range(tries):
             before = self.server.counters()
-            found = await self._rate(rate_per_s)
-            rows.append(report.load_row(found, used=self.server.counters().since(before)))
-        rows.sort(key=lambda row: float(str(row["p99_ms"] or "inf")))
+            runs.append((await self._rate(rate_per_s), self.server.counters().since(before)))
+        runs.sort(key=lambda run: run[0].latency_ms(0.99) or math.inf)
+        rows = [report.load_row(found, used=used) for found, used in runs]
         return {**rows[len(rows) // 2], "each_p99_ms": [row["p99_ms"] for row in rows]}
 
     async def _flow(self) -> load.Load:

@@ -14,13 +14,16 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
+from benchmarks.arguments import positive
 from benchmarks.texts import load_mix
 from hanjaserve.client import Client, ConvertError, RetryPolicy
+from hanjaserve.server.service import INTERACTIVE_CODE_POINTS
 
 IN_FLIGHT = 64
-LONG, HUGE = 512, 4096
-"""Code points: of the longest text that counts as interactive, and of one that waits with bulk work."""
+HUGE = 4096
+"""Code points of a text that waits with bulk work."""
 LEAVES_S, EXPIRES_S = 0.005, 0.001
 PAUSE_S = 0.01
 BEGUN = "begun"
@@ -33,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.floods", description=__doc__)
     parser.add_argument("--address", required=True)
     parser.add_argument("--kind", choices=sorted(KINDS), required=True)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=positive, default=10.0)
     arguments = parser.parse_args(argv)
     ends = asyncio.run(_flood(arguments.address, KINDS[arguments.kind], arguments.seconds))
     print(json.dumps(ends))
@@ -88,16 +91,8 @@ async def _end_of(call: Awaitable[object]) -> str:
     return "OK"
 
 
-async def _tiny(client: Client, text: str) -> None:
-    await client.convert(text[:1])
-
-
-async def _long(client: Client, text: str) -> None:
-    await client.convert((text * LONG)[:LONG])
-
-
-async def _huge(client: Client, text: str) -> None:
-    await client.convert((text * HUGE)[:HUGE])
+async def _sized(client: Client, text: str, *, code_points: int) -> None:
+    await client.convert((text * code_points)[:code_points])
 
 
 async def _cancelled(client: Client, text: str) -> None:
@@ -109,9 +104,9 @@ async def _expired(client: Client, text: str) -> None:
 
 
 KINDS: dict[str, Call] = {
-    "tiny": _tiny,
-    "long": _long,
-    "huge": _huge,
+    "tiny": partial(_sized, code_points=1),
+    "long": partial(_sized, code_points=INTERACTIVE_CODE_POINTS),
+    "huge": partial(_sized, code_points=HUGE),
     "cancelled": _cancelled,
     "expired": _expired,
 }

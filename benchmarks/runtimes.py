@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         runtimes = open_runtimes(bundle, windows, arguments.threads, Path(folder))
         compare(runtimes, batches, len(texts), bundle.manifest.pad_id, arguments.rounds)
-    rows = [_row(runtime) for runtime in runtimes]
+    rows = [_row(runtime.name, runtime.texts_per_s, runtime.differing) for runtime in runtimes]
     rows.append(as_served(arguments.bundle, texts, arguments.threads, arguments.rounds))
     print(f"{len(texts)} texts of {SYLLABLES} code points ({mix.source}), {arguments.threads} threads")
     for row in rows:
@@ -128,23 +128,21 @@ def as_served(bundle: Path, texts: Sequence[str], threads: int, rounds: int) -> 
     """The server's own runner, a batch on each core."""
     raw = Raw(bundle, texts, threads=threads)
     try:
-        runtime = Runtime(name="as it is served", run=lambda tokens: tokens)
-        runtime.texts_per_s = [raw.measure(2.0).texts_per_s for _ in range(rounds)]
+        return _row("as it is served", [raw.measure(2.0).texts_per_s for _ in range(rounds)])
     finally:
         raw.close()
-    return _row(runtime)
 
 
 def _labels(run: Run, batches: Sequence[Int32], pad_id: int) -> NDArray[np.int32]:
     return np.concatenate([(run(batch)[..., 0] >> 16)[batch != pad_id] for batch in batches])
 
 
-def _row(runtime: Runtime) -> dict[str, object]:
+def _row(name: str, texts_per_s: Sequence[float], differing: float = 0.0) -> dict[str, object]:
     return {
-        "name": runtime.name,
-        "texts_per_s": round(statistics.median(runtime.texts_per_s), 1),
-        "each": [round(value, 1) for value in runtime.texts_per_s],
-        "differing": round(runtime.differing, 6),
+        "name": name,
+        "texts_per_s": round(statistics.median(texts_per_s), 1),
+        "each": [round(value, 1) for value in texts_per_s],
+        "differing": round(differing, 6),
     }
 
 

@@ -84,7 +84,7 @@ class Tool:
         self._environment = {"LD_LIBRARY_PATH": ":".join(map(str, libraries))}
         done = self._run(LONGEST_S, "--version")
         if done.returncode:
-            raise Absent(f"{done.stderr.strip().splitlines()[-1:] or 'it does not start'}")
+            raise Absent(_last_words(done))
 
     def measure(self, port: int, model: str, data: Path, seconds: float, *flags: str) -> Row:
         """One load: texts per second, and latencies in ms.
@@ -101,8 +101,7 @@ class Tool:
             "--max-trials", str(TRIALS), "-H", f"{TOKEN_HEADER}:{TOKEN}", *flags,
         )  # fmt: skip
         if done.returncode or not table.exists():
-            lines = (done.stdout + done.stderr).strip().splitlines()
-            raise Absent(f"perf_analyzer: {lines[-1] if lines else done.returncode}")
+            raise Absent(f"perf_analyzer: {_last_words(done)}")
         [row] = csv.DictReader(table.read_text("utf-8").splitlines())
         found = {"texts_per_s": round(float(row["Inferences/Second"]), 1)}
         for share in ("p50", "p99"):
@@ -117,6 +116,11 @@ class Tool:
             )
         except subprocess.TimeoutExpired:
             raise Absent(f"perf_analyzer was not done after {within_s:.0f} s") from None
+
+
+def _last_words(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[-1] if lines else f"it ended with {done.returncode}"
 
 
 async def _rounds(tool: Tool, data: Path, arguments: argparse.Namespace) -> dict[str, list[dict[str, Row]]]:

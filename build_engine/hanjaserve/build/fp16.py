@@ -50,8 +50,9 @@ def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         BuildError: a constant does not fit FP16.
     """
-    caster = _Caster(model)
-    exact = _score_nodes(model) | _integer_nodes(model)
+    types = value_types(model)
+    exact = _score_nodes(model) | _integer_nodes(model, types)
+    caster = _Caster(model, types)
     for node in model.graph.node:
         kept = node.op_type in FP32_OPERATORS or node.name in exact or _holds_floats(node)
         caster.add(node, TensorProto.FLOAT if kept else TensorProto.FLOAT16)
@@ -101,9 +102,9 @@ def value_types(model: onnx.ModelProto) -> dict[str, int]:
 class _Caster:
     """Rebuilds a graph node by node, each in its precision, casting a value once per precision."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, types: dict[str, int]) -> None:
         self._model = model
-        self._types = value_types(model)
+        self._types = dict(types)
         self._constants = {c.name: c for c in model.graph.initializer}
         self._nodes: list[NodeProto] = []
         self._made: dict[tuple[str, int], str] = {}
@@ -180,9 +181,8 @@ def _score_nodes(model: onnx.ModelProto) -> frozenset[str]:
     return frozenset(names)
 
 
-def _integer_nodes(model: onnx.ModelProto) -> frozenset[str]:
+def _integer_nodes(model: onnx.ModelProto, types: dict[str, int]) -> frozenset[str]:
     """Names of what computes with integers as floats: casts of them, and what takes only those."""
-    types = value_types(model)
     constants = {constant.name for constant in model.graph.initializer}
     values: set[str] = set()
     names = set()

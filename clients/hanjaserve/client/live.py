@@ -126,13 +126,9 @@ class LiveSession:
     async def replace(self, text: str) -> None:
         """Make this the document; segments that stay the same are not converted again. See `edit`."""
         check_text(text)
-        refusal, self._refusal = self._refusal, None
-        self._check()
-        try:
-            message = self._document.replace(text)
-        except InvalidRequest:
-            self._refusal = refusal
-            raise
+        self._check_running()
+        message = self._document.replace(text)
+        self._refusal = None
         self._replaced = self._document.revision
         self._send(message)
 
@@ -197,12 +193,15 @@ class LiveSession:
             self._work.set()
 
     def _check(self) -> None:
+        self._check_running()
+        if self._refusal is not None:
+            raise self._refusal
+
+    def _check_running(self) -> None:
         if self._task is None:
             raise InvalidRequest("the session has not begun: use `async with client.live() as live`")
         if self._task.done() and not self._task.cancelled() and (error := self._task.exception()):
             raise error
-        if self._refusal is not None:
-            raise self._refusal
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float | None) -> None:
         limit = timeout_s or self._timeout_s
