@@ -61,12 +61,12 @@ live-long: setup-dev
 	rm -f live.jsonl
 	LIVE=long LIVE_REPORT=live.jsonl $(PY) -m pytest tests/server/live/test_session.py tests/web/test_typing.py
 
-# People who type at once: a hundred, as many as make 60 % of full batches, and two thousand who think.
+# People who type at once: a hundred, a hundred and fifty, and two thousand who think: 60 % of full batches here.
 live-soak: setup-bench
 	rm -f benchmarks/results/live.json
 	$(PY) -m benchmarks.live --sessions 100 --seconds 25 --out benchmarks/results/live.json
 	$(PY) -m benchmarks.live --sessions 150 --seconds 25 --out benchmarks/results/live.json
-	$(PY) -m benchmarks.live --sessions 2000 --seconds 90 --thinking-s 190 --out benchmarks/results/live.json
+	$(PY) -m benchmarks.live --sessions 2000 --seconds 90 --thinking-s 160 --out benchmarks/results/live.json
 
 # Breaks every guard of the fault table in a copy, one at a time, and sees its test fail.
 guards: setup-dev
