@@ -29,10 +29,11 @@ $(VENV)/.dev: $(VENV)/.server
 	touch $@
 
 # What the TypeScript client is built and tested with; users need none of it, but Node's npm.
+# No scripts of dependencies: npm before 11.19 does not know the list of those that may run.
 setup-web: clients/typescript/node_modules/.installed
 
 clients/typescript/node_modules/.installed: clients/typescript/package-lock.json
-	cd clients/typescript && npm ci --silent
+	cd clients/typescript && npm ci --silent --ignore-scripts
 	touch $@
 
 serve: setup
