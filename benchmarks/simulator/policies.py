@@ -134,6 +134,7 @@ class Ours:
             max_batch_tokens=max_batch_tokens, max_queue_tokens=10**9, runners=runners
         )
         self._given: list[Batch] = []
+        self._newest: Entry | None = None
 
     def put(self, arrival: Arrival, now: float) -> bool:
         """See `Policy.put`."""
@@ -148,6 +149,7 @@ class Ours:
             self._batcher.put(entry)
         except HanjaserveError:
             return False
+        self._newest = entry
         return True
 
     def next_batch(self, now: float, *, idle: bool) -> list[Arrival]:
@@ -167,8 +169,8 @@ class Ours:
 
     def gives_way(self, arrival: Arrival) -> bool:
         """See `Policy.gives_way`."""
-        batch = self._given[-1]
-        if not batch.gives_way_to(arrival.priority, self._batcher.max_batch_tokens):
+        assert self._newest is not None and self._newest.key is arrival
+        if not self._given[-1].gives_way_to(self._newest, self._batcher.max_batch_tokens):
             return False
         self._batcher.take_back(self._given.pop())
         return True

@@ -23,6 +23,7 @@ def entry(
     priority: Priority = Priority.INTERACTIVE,
     deadline: float | None = None,
     key: object = None,
+    flow: object = None,
 ) -> Entry:
     return Entry(
         tokens=tokens,
@@ -30,6 +31,7 @@ def entry(
         deadline=deadline,
         enqueued_at=at,
         key=key,
+        flow=flow,
     )
 
 
@@ -106,6 +108,41 @@ def test_bulk_with_a_near_deadline_is_not_bulk() -> None:
     queue.put(entry(64, at=0.0, priority=Priority.BULK, key="near", deadline=1.5))
     queue.put(entry(64, at=0.0, key="interactive"))
     assert [keys(queue, 0.0)[0] for _ in range(3)] == ["near", "interactive", "far"]
+
+
+def test_flood_of_one_caller_delays_another_by_nothing_but_what_runs() -> None:
+    queue = batcher()
+    queue.put_all([entry(64, flow="flood") for _ in range(100)])
+    run_one(queue, 0.1)
+    queue.put(entry(64, key="calm", flow="calm"))
+    assert keys(queue, 0.0) == ["calm"]
+
+
+def test_flood_does_not_make_another_caller_s_deadline_look_out_of_reach() -> None:
+    queue = batcher(overhead_tokens=0)
+    queue.put_all([entry(64, flow="flood") for _ in range(100)])
+    run_one(queue, 0.1)  # 640 tokens a second, ten seconds of work
+    calm = entry(8, deadline=0.2, flow="calm")
+    assert queue.predicted_wait_s([calm]) < 0.2
+    queue.put(calm)
+    with pytest.raises(Overloaded):
+        queue.put(entry(8, deadline=0.2, flow="flood"))
+    with pytest.raises(Overloaded):
+        queue.put(entry(64, deadline=0.2, flow="calm"))
+
+
+def test_batch_given_in_advance_gives_way_to_whose_turn_is_before_it() -> None:
+    queue = batcher()
+    queue.put_all([entry(32, flow="flood") for _ in range(8)])
+    running, ahead = queue.next_batch(0.0), queue.next_batch(0.0)
+    assert running and ahead
+    same, other = entry(32, flow="flood"), entry(32, flow="calm")
+    for newcomer in (same, other):
+        queue.put(newcomer)
+    assert not ahead.gives_way_to(same, BUDGET)
+    assert ahead.gives_way_to(other, BUDGET)
+    queue.take_back(ahead)
+    assert other in taken(queue)
 
 
 def test_small_batch_takes_others_along_only_as_far_as_it_costs_nothing() -> None:
@@ -276,10 +313,11 @@ class QueueMachine(RuleBasedStateMachine):
         sizes=st.lists(st.integers(1, 150), max_size=6),
         priority=st.sampled_from(Priority),
         wait=st.floats(0.1, 9),
+        flow=st.sampled_from("abc"),
     )
-    def put(self, sizes: list[int], priority: Priority, wait: float) -> None:
+    def put(self, sizes: list[int], priority: Priority, wait: float, flow: str) -> None:
         deadline = None if wait > 5 else self.now + wait
-        entries = [entry(n, at=self.now, priority=priority, deadline=deadline) for n in sizes]
+        entries = [entry(n, at=self.now, priority=priority, deadline=deadline, flow=flow) for n in sizes]
         try:
             self.queue.put_all(entries)
         except Overloaded:
@@ -304,8 +342,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert bool(batch) == bool(self.waiting)
         if batch is None:
             return
-        oldest = min((e for e in self.waiting.values() if e.lane == lane), key=lambda e: abs(e.ticket))
-        assert batch.priority == lane and batch.entries[0] is oldest
+        first = min((e for e in self.waiting.values() if e.lane == lane), key=_place)
+        assert batch.priority == lane and batch.entries[0] is first
         assert batch.computed_tokens == padded_tokens(batch.entries)
         assert len(batch.entries) == 1 or batch.computed_tokens <= BUDGET
         assert not any(e.deadline is not None and e.deadline <= self.now for e in batch.entries)
@@ -347,7 +385,7 @@ class QueueMachine(RuleBasedStateMachine):
     def turn(self) -> Priority | None:
         """The class that must be served: the longest overdue, or the most urgent."""
         heads: dict[Priority, float] = {}
-        for e in sorted(self.waiting.values(), key=lambda e: abs(e.ticket)):
+        for e in sorted(self.waiting.values(), key=_place):
             heads.setdefault(e.lane, e.enqueued_at)
         if not heads:
             return None
@@ -358,6 +396,10 @@ class QueueMachine(RuleBasedStateMachine):
         }
         late = [lane for lane in overdue if overdue[lane] >= 0]
         return max(late, key=overdue.__getitem__) if late else min(heads)
+
+
+def _place(e: Entry) -> tuple[int, int]:
+    return e.turn, abs(e.ticket)
 
 
 TestQueueMachine = QueueMachine.TestCase

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from hanjaserve.server.assembly import Conversion
 from hanjaserve.server.callers import Callers
 from hanjaserve.server.config import ServerConfig
 from hanjaserve.server.errors import Overloaded, RuntimeFault, TextTooLong
@@ -20,7 +22,7 @@ from hanjaserve.server.listener import Listener
 from hanjaserve.server.patience import Patience
 from hanjaserve.server.rights import Right
 from hanjaserve.server.service import HanjaService
-from hanjaserve.server.timing import Timing
+from hanjaserve.server.timing import FLOW, Timing
 from hanjaserve.server.tokens import TokenFile, make_token, token_line
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from hanjaserve.v1.hanjaserve_pb2_grpc import HanjaServiceStub
@@ -29,6 +31,7 @@ from .test_app import BACKEND
 
 Code = grpc.StatusCode
 BIG = "a" * 200_000
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
 class Log:
@@ -50,7 +53,8 @@ class Log:
 
 
 class Harness:
-    def __init__(self, channel: grpc.aio.Channel, guard: Guard, log: Log) -> None:
+    def __init__(self, target: str, channel: grpc.aio.Channel, guard: Guard, log: Log) -> None:
+        self.target = target
         self.channel, self.guard, self.log = channel, guard, log
         self.stub: Any = HanjaServiceStub(channel)  # type: ignore[no-untyped-call]
 
@@ -73,8 +77,9 @@ async def guarded(
     async with Listener(config, service, guard) as listener:
         service.go_live(BACKEND)
         await listener.set_serving()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{listener.port}") as channel:
-            yield Harness(channel, guard, log)
+        target = f"127.0.0.1:{listener.port}"
+        async with grpc.aio.insecure_channel(target) as channel:
+            yield Harness(target, channel, guard, log)
 
 
 @pytest.fixture
@@ -100,6 +105,32 @@ async def test_without_a_token_only_probes_are_answered(tokens: dict[str, str]) 
         health = health_pb2_grpc.HealthStub(harness.channel)
         assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
     assert harness.log.reasons == ["unauthenticated"] * 5
+
+
+class FlowConverter:
+    """Converts every text into the flow of its call."""
+
+    async def convert(self, text: str, options: object, **named: object) -> Conversion:
+        return Conversion(text=str(FLOW.get()))
+
+
+async def test_named_callers_are_a_flow_each_and_nameless_ones_as_many_as_they_have_connections(
+    tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.server.test_guard.BACKEND", replace(BACKEND, converter=FlowConverter()))
+    flows = []
+    for file in (None, TokenFile(Path(tokens["file"]))):
+        async with guarded(tokens=file) as harness:
+            for number in range(2):
+                async with grpc.aio.insecure_channel(harness.target, OWN_CONNECTION) as channel:
+                    stub: Any = HanjaServiceStub(channel)  # type: ignore[no-untyped-call]
+                    for _ in range(2):
+                        request = pb.ConvertRequest(text=str(number))
+                        answer = await stub.Convert(request, metadata=bearer(tokens["convert"]))
+                        flows.append(answer.conversion.text)
+    assert flows[0] == flows[1] != flows[2] == flows[3]
+    assert flows[0].startswith("ipv4:127.0.0.1:")
+    assert flows[4:] == ["convert"] * 4
 
 
 async def test_a_token_opens_what_it_has_the_right_for(tokens: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -10,7 +10,7 @@ from hanjaserve.server.batcher import Batcher, Priority
 from hanjaserve.server.errors import DeadlineExpired, Draining, Overloaded, RuntimeFault
 from hanjaserve.server.pool import Pool
 from hanjaserve.server.shapes import Int32
-from hanjaserve.server.timing import CURRENT, Timing
+from hanjaserve.server.timing import CURRENT, FLOW, Timing
 
 from .fakes import POISON, FakeRunner, expected
 
@@ -113,6 +113,26 @@ async def test_urgent_entry_overtakes_a_prefetched_batch() -> None:
         runner.gate.set()
         await asyncio.gather(bulk, urgent)
     assert runner.batches == [(4, 16), (1, 40), (4, 16), (4, 16)]
+
+
+async def test_call_of_another_flow_overtakes_the_prefetched_batch_of_a_flood() -> None:
+    runner = FakeRunner()
+    async with open_pool(runner) as (pool, _):
+        runner.gate.clear()
+        flood = asyncio.create_task(flowing("flood", pool.run([array(16)] * 12)))
+        await entered(runner)
+        more = asyncio.create_task(flowing("flood", pool.run([array(24)])))
+        await settle()
+        calm = asyncio.create_task(flowing("calm", pool.run([array(40)])))
+        await settle()
+        runner.gate.set()
+        await asyncio.gather(flood, calm, more)
+    assert runner.batches == [(4, 16), (1, 40), (4, 16), (4, 16), (1, 24)]
+
+
+async def flowing(flow: str, run: Awaitable[list[Int32]]) -> list[Int32]:
+    FLOW.set(flow)  # in the context of a task
+    return await run
 
 
 async def test_call_that_leaves_is_not_computed_even_if_prefetched() -> None:

@@ -7,14 +7,17 @@ Theory of operation
     Cost. A batch is padded to its longest entry, so it costs `longest * entries` tokens, and that
     is what the budget limits. Lengths are rounded up to the bucket size first, as the pool pads.
 
-    Classes. Entries wait in one lane per class, each a FIFO. The most urgent lane goes first, unless
+    Classes. Entries wait in one lane per class. The most urgent lane goes first, unless
     another one has been passed over for its patience: then it gets one batch. So a flood of one
     class can't shut out another, and a queue of bulk work of any length delays an urgent entry by
     one batch at most. An entry whose deadline is too near for its class waits as INTERACTIVE.
 
+    Flows. In a lane callers take turns (turns.py), so that a flood of one delays an entry of another by
+    a batch or two, however long it is. Entries of one flow are a FIFO.
+
     Choice. Only entries put within `window` of the oldest are looked at. Every batch contains the very
     first, hence nothing starves: the n-th entry of a lane is in its n-th batch at the latest. Its
-    companions are those that waste least (companions.py); among equal lengths the oldest go first.
+    companions are those that waste least (companions.py); among equal lengths turns decide.
 
     Share. Where runners have processors of their own and several are free, a batch takes no more than its
     part of what waits, so that none stands idle while another works through the queue alone.
@@ -162,19 +165,20 @@ class Batcher:
         head = queue.oldest()
         assert head is not None
         before = head.ticket + self._window
-        entries = [head]
-        for length, count in companions(
-            head.length, queue.counts(), self._share(queue), self._overhead_tokens
-        ):
-            # The head is the oldest of its length and already in the batch.
-            own = length == head.length
-            entries += queue.first(length, count + own, before)[own:]
-        for entry in entries:
-            self._remove(entry)
+        plan = companions(head.length, queue.counts(), self._share(queue), self._overhead_tokens)
+        queue.turns.begin(head.turn)
+        entries = queue.take(head.length, 1, before)
+        for length, count in plan:
+            entries += queue.take(length, count, before)
+        self.queued_tokens -= sum([entry.length for entry in entries])
         entries += self._fill(lane, entries)
         passed_since = max(head.enqueued_at, self._served_at[lane])
         batch = Batch(
-            entries=entries, priority=lane, computed_tokens=padded_tokens(entries), passed_since=passed_since
+            entries=entries,
+            priority=lane,
+            computed_tokens=padded_tokens(entries),
+            passed_since=passed_since,
+            turn=head.turn,
         )
         self._served_at[lane] = now
         self._running += 1
@@ -186,13 +190,13 @@ class Batcher:
         self._running -= 1
         self.running_tokens -= batch.computed_tokens
         self._served_at[batch.priority] = batch.passed_since
+        self._lanes[batch.priority].turns.take_back(batch.turn)
+        for lane in {entry.lane for entry in batch.entries}:
+            self._lanes[lane].restore([entry for entry in batch.entries if entry.lane == lane])
         for entry in batch.entries:
-            entry.ticket = -entry.ticket
             self.queued_tokens += entry.length
             if entry.deadline is not None:
                 heapq.heappush(self._deadlines, (entry.deadline, entry.ticket, entry))
-        for lane in {entry.lane for entry in batch.entries}:
-            self._lanes[lane].restore([entry for entry in batch.entries if entry.lane == lane])
         self._tidy_deadlines()
 
     def done(self, batch: Batch, seconds: float) -> None:
@@ -200,6 +204,7 @@ class Batcher:
         computed = batch.computed_tokens
         self._running -= 1
         self.running_tokens -= computed
+        self._lanes[batch.priority].turns.finish(batch.turn)
         self.totals.batches += 1
         self.totals.entries += len(batch.entries)
         self.totals.tokens += sum([entry.tokens for entry in batch.entries])
@@ -216,10 +221,17 @@ class Batcher:
         if self.tokens_per_s is None:
             return 0.0
         last = max(entry.lane for entry in entries)
-        tokens = self.running_tokens + sum(self._lanes[lane].tokens for lane in Priority if lane <= last)
-        tokens += sum(entry.length for entry in entries)
+        own = sum(entry.length for entry in entries)
+        tokens = self.running_tokens + own + self._before(self._lanes[last], entries[0].flow, own)
+        tokens += sum(self._lanes[lane].tokens for lane in Priority if lane < last)
         batches = -(-tokens // self.max_batch_tokens)
         return (tokens + batches * self._overhead_tokens) / self.tokens_per_s
+
+    def _before(self, queue: Lane, flow: object, tokens: int) -> float:
+        """How many tokens of a lane go before a flow's next ones."""
+        if not queue:
+            return 0
+        return min(queue.tokens, queue.turns.tokens_before(flow, tokens, queue.tokens / len(queue)))
 
     def _admit(self, entries: Sequence[Entry]) -> None:
         tokens = sum(entry.length for entry in entries)
@@ -255,7 +267,6 @@ class Batcher:
 
     def _remove(self, entry: Entry) -> None:
         self._lanes[entry.lane].remove(entry)
-        entry.ticket = -entry.ticket
         self.queued_tokens -= entry.length
 
     def _tidy_deadlines(self) -> None:
@@ -294,9 +305,10 @@ class Batcher:
         for other in Priority:
             if other == lane:
                 continue
-            while len(found) < room and (entry := self._lanes[other].oldest(longest)):
-                self._remove(entry)
-                found.append(entry)
+            queue = self._lanes[other]
+            while len(found) < room and (entry := queue.oldest(longest)):
+                found += queue.take(entry.length, 1, entry.ticket + 1)
+        self.queued_tokens -= sum([entry.length for entry in found])
         return found
 
 

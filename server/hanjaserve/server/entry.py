@@ -23,6 +23,7 @@ class Entry:
         priority: Its class.
         deadline: When the caller gives up, on the clock of `enqueued_at`; None waits for ever.
         enqueued_at: When it was put, in seconds on any monotonic clock.
+        flow: What takes turns with others (turns.py): entries of one flow stand in line.
         span: The call that it belongs to, for an observer that traces; not looked at.
         key: Whatever the owner needs to find the entry's data; not looked at.
     """
@@ -31,10 +32,12 @@ class Entry:
     priority: Priority = Priority.INTERACTIVE
     deadline: float | None = None
     enqueued_at: float
+    flow: object = None
     span: object = None
     key: object = None
     length: int = field(default=0, init=False)  # tokens, rounded up to the bucket
-    ticket: int = field(default=-1, init=False)  # number in the queue; -1 is not queued
+    ticket: int = field(default=-1, init=False)  # number in the queue; negative once it has left
+    turn: int = field(default=0, init=False)  # see turns.py
     lane: Priority = field(default=Priority.INTERACTIVE, init=False)  # the class in which it waits
 
 
@@ -43,21 +46,25 @@ class Batch:
     """Entries to run together.
 
     Attributes:
-        entries: The oldest of its class first.
+        entries: The one whose turn it was first.
         priority: The class that it was made for.
         computed_tokens: What it costs, padding included.
         passed_since: Since when that class had been passed over.
+        turn: Whose turn it was, by `turns.py`.
     """
 
     entries: list[Entry]
     priority: Priority
     computed_tokens: int
     passed_since: float
+    turn: int = 0
 
-    def gives_way_to(self, newcomer: Priority, max_batch_tokens: int) -> bool:
-        """Whether an entry of this class might overtake the batch, or join it as it is not full."""
+    def gives_way_to(self, newcomer: Entry, max_batch_tokens: int) -> bool:
+        """Whether an entry might overtake one of the batch, or join it as it is not full."""
+        if newcomer.lane != self.priority:
+            return newcomer.lane < self.priority
         has_room = 2 * self.computed_tokens <= max_batch_tokens
-        return newcomer < self.priority or (newcomer == self.priority and has_room)
+        return has_room or newcomer.turn < max(e.turn for e in self.entries if e.lane == self.priority)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -39,7 +39,7 @@ from hanjaserve.server.errors import (
 from hanjaserve.server.observer import Blind, Observer
 from hanjaserve.server.patience import Patience, PatientContext
 from hanjaserve.server.rights import WITHOUT_TOKENS, Open, need_of
-from hanjaserve.server.timing import CALL_ID, CALLER, CURRENT
+from hanjaserve.server.timing import CALL_ID, CALLER, CURRENT, FLOW
 from hanjaserve.server.tokens import Caller, TokenFile
 
 logger = logging.getLogger(__name__)
@@ -132,6 +132,7 @@ class Guard(grpc.aio.ServerInterceptor):
         caller = self._identify(headers, context)
         if need not in caller.rights and need is not Open.KNOWN:
             raise Forbidden(f"{caller.name} lacks the right {need}: use a token that has it")
+        FLOW.set(_flow_of(caller.name, context.peer()))
         return self._open_account(self._callers, caller.name, context)
 
     def _open_account(self, callers: Callers, name: str, context: Any) -> "Purse":
@@ -290,6 +291,11 @@ def _is_async(behaviour: Callable[..., Any]) -> bool:
 def _address(peer: str) -> str:
     """The host of a gRPC peer such as `ipv4:192.0.2.1:4711`, without the port."""
     return peer.rpartition(":")[0] or peer
+
+
+def _flow_of(name: str, peer: str) -> str:
+    """A caller's name; for one that has only its address, which many may share, its connection."""
+    return peer if name == _address(peer) else name
 
 
 def _name(code: Any) -> str:

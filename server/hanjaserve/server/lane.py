@@ -1,14 +1,18 @@
-"""The entries of one class that wait, by length and in the order in which they were put.
+"""The entries of one class that wait, by length and in the order of their turns.
 
-Tickets number entries as they are put and are never used twice, so the smallest is the oldest. Nothing here
-takes longer for a longer queue.
+Equal turns go by tickets: these number entries as they are put and are never used twice. Nothing here takes
+noticeably longer for a longer queue.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from itertools import islice, takewhile
+from heapq import heapify, heappop, heappush
 
 from hanjaserve.server.entry import Entry
+from hanjaserve.server.turns import Turns
+
+Queue = list[tuple[int, int, Entry]]
+"""A heap of (turn, ticket, entry). One that was removed may still be in it, with another ticket by then."""
+FEW = 64
 
 
 class Lane:
@@ -16,62 +20,81 @@ class Lane:
 
     Attributes:
         tokens: Of all entries, rounded up to buckets.
+        turns: Gives them out.
     """
 
     def __init__(self) -> None:
         self.tokens = 0
-        self._queues: dict[int, OrderedDict[int, Entry]] = {}  # by length; none is empty
+        self.turns = Turns()
+        self._queues: dict[int, Queue] = {}  # by length
+        self._counts: dict[int, int] = {}  # by length; none is 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return sum(self._counts.values())
 
     def __bool__(self) -> bool:
-        return bool(self._queues)
+        return bool(self._counts)
 
     def __iter__(self) -> Iterator[Entry]:
         for queue in self._queues.values():
-            yield from queue.values()
+            yield from (entry for _, ticket, entry in queue if entry.ticket == ticket)
 
     def append(self, entry: Entry) -> None:
-        """Add an entry, which is younger than all others."""
-        self._queues.setdefault(entry.length, OrderedDict())[entry.ticket] = entry
-        self.tokens += entry.length
-
-    def remove(self, entry: Entry) -> None:
-        """Take an entry out, wherever it is."""
-        queue = self._queues[entry.length]
-        del queue[entry.ticket]
-        if not queue:
-            del self._queues[entry.length]
-        self.tokens -= entry.length
+        """Add an entry, which gets its turn."""
+        self.turns.assign(entry)
+        self._insert(entry)
 
     def restore(self, entries: Sequence[Entry]) -> None:
-        """Bring entries back to their places, which are not far from the front."""
-        for entry in sorted(entries, key=_ticket, reverse=True):
-            self.append(entry)
-            queue = self._queues[entry.length]
-            older = list(takewhile(lambda ticket, own=entry.ticket: ticket < own, queue))  # type: ignore[misc]
-            for ticket in (entry.ticket, *reversed(older)):
-                queue.move_to_end(ticket, last=False)
+        """Bring entries back that were taken, to the places that they had."""
+        for entry in entries:
+            self.turns.restore(entry)
+            entry.ticket = -entry.ticket
+            self._insert(entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry out for good, wherever it is."""
+        self._forget(entry)
+        queue = self._queues.get(entry.length, [])
+        if len(queue) > FEW + 2 * self._counts.get(entry.length, 0):
+            queue[:] = [item for item in queue if item[2].ticket == item[1]]
+            heapify(queue)
 
     def oldest(self, longest: int | None = None) -> Entry | None:
-        """The entry that has waited longest, of those up to a length."""
-        heads = [
-            next(iter(queue.values()))
-            for length, queue in self._queues.items()
-            if longest is None or length <= longest
-        ]
-        return min(heads, key=_ticket, default=None)
+        """The entry whose turn is next, of those up to a length."""
+        tops = [self._top(length) for length in self._counts if longest is None or length <= longest]
+        return min(tops)[2] if tops else None
 
     def counts(self) -> dict[int, int]:
         """How many entries there are of each length."""
-        return {length: len(queue) for length, queue in self._queues.items()}
+        return dict(self._counts)
 
-    def first(self, length: int, count: int, before: int) -> list[Entry]:
-        """Up to `count` entries of a length, oldest first, with tickets below `before`."""
-        entries = islice(self._queues.get(length, {}).values(), count)
-        return list(takewhile(lambda entry: entry.ticket < before, entries))
+    def take(self, length: int, count: int, before: int) -> list[Entry]:
+        """Take out up to `count` entries of a length in the order of turns, with tickets below `before`."""
+        taken: list[Entry] = []
+        while len(taken) < count and length in self._counts:
+            _, ticket, entry = self._top(length)
+            if ticket >= before:
+                break
+            heappop(self._queues[length])
+            self._forget(entry)
+            taken.append(entry)
+        return taken
 
+    def _insert(self, entry: Entry) -> None:
+        heappush(self._queues.setdefault(entry.length, []), (entry.turn, entry.ticket, entry))
+        self._counts[entry.length] = self._counts.get(entry.length, 0) + 1
+        self.tokens += entry.length
 
-def _ticket(entry: Entry) -> int:
-    return entry.ticket
+    def _forget(self, entry: Entry) -> None:
+        entry.ticket = -entry.ticket
+        self.turns.leave(entry)
+        self.tokens -= entry.length
+        self._counts[entry.length] -= 1
+        if not self._counts[entry.length]:
+            del self._counts[entry.length], self._queues[entry.length]
+
+    def _top(self, length: int) -> tuple[int, int, Entry]:
+        queue = self._queues[length]
+        while queue[0][2].ticket != queue[0][1]:
+            heappop(queue)
+        return queue[0]

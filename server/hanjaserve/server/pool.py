@@ -23,7 +23,7 @@ from hanjaserve.server.errors import DeadlineExpired, Draining, HanjaserveError,
 from hanjaserve.server.observer import BatchReport, Blind, Observer
 from hanjaserve.server.runners.base import Runner
 from hanjaserve.server.shapes import Int32
-from hanjaserve.server.timing import CURRENT, SPAN, Timing
+from hanjaserve.server.timing import CURRENT, FLOW, SPAN, Timing
 from hanjaserve.server.worker import Outcome, RunnerBroken, Work, Worker
 
 __all__ = ["Outcome", "Pool"]
@@ -179,7 +179,7 @@ class Pool:
     # ---- on the loop
 
     def _put(self, arrays: Sequence[Int32], priority: Priority, deadline: float | None) -> _Call:
-        now, span = self._clock(), SPAN.get()
+        now, flow, span = self._clock(), FLOW.get(), SPAN.get()
         call = _Call(
             arrays=arrays,
             outcomes=[None] * len(arrays),
@@ -193,13 +193,14 @@ class Pool:
                 priority=priority,
                 deadline=deadline,
                 enqueued_at=now,
+                flow=flow,
                 span=span,
                 key=(call, index),
             )
             for index, array in enumerate(arrays)
         ]
         self._batcher.put_all(call.entries)
-        self._make_way(min(entry.lane for entry in call.entries))
+        self._make_way(call.entries[0])
         if call.timing:
             call.timing.tokens += sum(entry.tokens for entry in call.entries)
         return call
@@ -247,10 +248,10 @@ class Pool:
                 call.timing.queue_us = max(call.timing.queue_us, waited_us)
         worker.give(Work(batch=batch, arrays=arrays))
 
-    def _make_way(self, urgent: Priority) -> None:
-        """Choose prefetched batches anew that an entry of this class may overtake or join."""
+    def _make_way(self, newcomer: Entry) -> None:
+        """Choose prefetched batches anew that the first entry of a call may overtake or join."""
         budget = self._batcher.max_batch_tokens
-        self._take_back(lambda work: work.batch.gives_way_to(urgent, budget))
+        self._take_back(lambda work: work.batch.gives_way_to(newcomer, budget))
 
     def _take_back(self, chosen: Callable[[Work], bool]) -> None:
         for worker in self._workers:

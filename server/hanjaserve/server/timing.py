@@ -27,6 +27,8 @@ CALL_ID: ContextVar[str] = ContextVar("hanjaserve_call_id", default="-")
 """By which the log names the call that is under way."""
 CALLER: ContextVar[str] = ContextVar("hanjaserve_caller", default="-")
 """Whose call it is: the name of a token or certificate, or an address."""
+FLOW: ContextVar[object] = ContextVar("hanjaserve_flow", default=None)
+"""With what the call shares its turns in the queue: that caller, or the connection of a nameless one."""
 SPAN: ContextVar[object] = ContextVar("hanjaserve_span", default=None)
 """The call under way as an observer that traces knows it, or the traceparent of one in another process."""
 TRACEPARENT: ContextVar[str] = ContextVar("hanjaserve_traceparent", default="")

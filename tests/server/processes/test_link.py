@@ -18,7 +18,7 @@ from hanjaserve.server.processes.host import Host
 from hanjaserve.server.processes.link import MEMORY, make_link
 from hanjaserve.server.processes.remote import RemotePool
 from hanjaserve.server.processes.wire import Cancel, Done, encode
-from hanjaserve.server.timing import CURRENT, Timing
+from hanjaserve.server.timing import CURRENT, FLOW, Timing
 from tests.server.fakes import POISON, FakeRunner, expected
 
 REQUESTS, REPLIES = 4096, 4096
@@ -34,6 +34,7 @@ class FakePool:
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
     jobs: list[tuple[Priority, float | None]] = field(default_factory=list)
+    flows: list[object] = field(default_factory=list)
     cancelled: int = 0
     error: Exception | None = None
 
@@ -41,6 +42,7 @@ class FakePool:
         self, tokens_list: Sequence[Any], *, priority: Priority, deadline: float | None
     ) -> Any:
         self.jobs.append((priority, deadline))
+        self.flows.append(FLOW.get())
         try:
             await self.open.wait()
         except asyncio.CancelledError:
@@ -116,6 +118,17 @@ async def test_class_and_deadline_are_what_the_caller_said() -> None:
         await pair.remote.run_each([tokens(1)], priority=Priority.LIVE_FINAL, deadline=1e9)
         await pair.remote.run_each([tokens(1)], priority=Priority.BULK)
         assert pool.jobs == [(Priority.LIVE_FINAL, 1e9), (Priority.BULK, None)]
+
+
+async def test_flows_are_told_apart_by_the_engine() -> None:
+    pool = ready_pool()
+    async with joined(pool) as pair:
+        for flow in ("alice", "bob", "alice", None):
+            FLOW.set(flow)
+            await pair.remote.run_each([tokens(1)])
+    alice, bob, again, nobody = pool.flows
+    assert alice == again
+    assert len({alice, bob, nobody}) == 3
 
 
 async def test_errors_of_the_engine_are_raised() -> None:

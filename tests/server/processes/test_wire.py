@@ -17,7 +17,7 @@ from hanjaserve.server.errors import (
     RuntimeFault,
 )
 from hanjaserve.server.processes.ring import RingBroken
-from hanjaserve.server.processes.wire import Cancel, Done, Failed, Run, decode, encode
+from hanjaserve.server.processes.wire import Cancel, Done, Failed, Run, decode, encode, flow_number
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
@@ -32,11 +32,11 @@ TRACES = st.sampled_from(["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203
 
 @given(LENGTHS, st.sampled_from(Priority), st.one_of(st.none(), st.floats(0, 1e9)), TRACES)
 def test_run(lengths: list[int], priority: Priority, deadline: float | None, traceparent: str) -> None:
-    sent = Run(7, arrays(lengths), priority, deadline, traceparent)
+    sent = Run(7, arrays(lengths), priority, deadline, flow_number("alice"), traceparent)
     came = decode(encode(sent))
     assert isinstance(came, Run)
     assert (came.job, came.priority, came.deadline) == (7, priority, deadline)
-    assert came.traceparent == traceparent
+    assert (came.flow, came.traceparent) == (sent.flow, traceparent)
     for one, other in zip(came.arrays, sent.arrays, strict=True):
         assert np.array_equal(one, other)
 

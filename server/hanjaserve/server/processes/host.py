@@ -13,7 +13,7 @@ from hanjaserve.server.errors import HanjaserveError, RuntimeFault
 from hanjaserve.server.processes.link import REQUEST_BYTES, Link
 from hanjaserve.server.processes.ring import RingBroken
 from hanjaserve.server.processes.wire import Cancel, Done, Failed, Run, decode, encode
-from hanjaserve.server.timing import CURRENT, SPAN, Timing
+from hanjaserve.server.timing import CURRENT, FLOW, SPAN, Timing
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,7 @@ class Host:
     async def _run(self, run: Run) -> None:
         timing = Timing()
         CURRENT.set(timing)
+        FLOW.set(run.flow)
         SPAN.set(run.traceparent or None)
         answer: Done | Failed
         try:

@@ -21,10 +21,10 @@ from hanjaserve.server.observer import Observer
 from hanjaserve.server.processes.control import Message
 from hanjaserve.server.processes.link import REQUEST_BYTES, Link
 from hanjaserve.server.processes.ring import RingBroken
-from hanjaserve.server.processes.wire import Cancel, Done, Failed, Outcome, Run, decode, encode
+from hanjaserve.server.processes.wire import Cancel, Done, Failed, Outcome, Run, decode, encode, flow_number
 from hanjaserve.server.readings import READINGS, ReadingTable
 from hanjaserve.server.shapes import Int32
-from hanjaserve.server.timing import CURRENT, TRACEPARENT
+from hanjaserve.server.timing import CURRENT, FLOW, TRACEPARENT
 from hanjaserve.server.words import Words
 
 RETRY_WHEN_FULL_S = 0.2
@@ -82,7 +82,8 @@ class RemotePool:
         if not tokens_list:
             return []
         job = next(self._numbers)
-        future = self._send(Run(job, tokens_list, priority, deadline, TRACEPARENT.get()))
+        run = Run(job, tokens_list, priority, deadline, flow_number(FLOW.get()), TRACEPARENT.get())
+        future = self._send(run)
         try:
             async with asyncio.timeout(None if deadline is None else deadline - self._clock()):
                 done = await future

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from hashlib import blake2b
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from hanjaserve.server.processes.ring import RingBroken
 from hanjaserve.server.shapes import Int32
 
 HEAD = struct.Struct("<IIQ")  # kind, encodings, job
-RUN_HEAD = struct.Struct("<qd55sx")  # priority, deadline, traceparent
+RUN_HEAD = struct.Struct("<qdQ55sx")  # priority, deadline, flow, traceparent
 DONE_HEAD = struct.Struct("<QQII")  # queue_us, run_us, candidates per token, bytes of the faults at the end
 Outcome = Int32 | HanjaserveError
 
@@ -39,12 +40,13 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Compute the candidates of every int32 [tokens]; none is empty."""
+    """Compute the candidates of every int32 [tokens], none of them empty, in the turns of a flow."""
 
     job: int
     arrays: Sequence[Int32]
     priority: Priority
     deadline: float | None
+    flow: int = 0
     traceparent: str = ""
 
 
@@ -76,12 +78,17 @@ class Failed:
 Message = Run | Cancel | Done | Failed
 
 
+def flow_number(flow: object) -> int:
+    """A flow as all processes call it: 64 bits, 0 for none."""
+    return int.from_bytes(blake2b(str(flow).encode(), digest_size=8).digest()) if flow else 0
+
+
 def encode(message: Message) -> bytes:
     """A message as a record."""
     match message:
-        case Run(job, arrays, priority, deadline, traceparent):
+        case Run(job, arrays, priority, deadline, flow, traceparent):
             until = math.inf if deadline is None else deadline
-            head = RUN_HEAD.pack(priority, until, traceparent.encode())
+            head = RUN_HEAD.pack(priority, until, flow, traceparent.encode())
             tokens = np.concatenate(arrays) if arrays else np.zeros(0, np.int32)
             return b"".join((HEAD.pack(Kind.RUN, len(arrays), job), head, _lengths(arrays), tokens.tobytes()))
         case Cancel(job):
@@ -115,7 +122,7 @@ def decode(record: bytes) -> Message:
 
 
 def _decode_run(record: bytes, count: int, job: int) -> Run:
-    priority, until, traceparent = RUN_HEAD.unpack_from(record, HEAD.size)
+    priority, until, flow, traceparent = RUN_HEAD.unpack_from(record, HEAD.size)
     at = HEAD.size + RUN_HEAD.size
     lengths = np.frombuffer(record, np.int32, count, at)
     tokens = np.frombuffer(record, np.int32, offset=at + 4 * count)
@@ -123,7 +130,7 @@ def _decode_run(record: bytes, count: int, job: int) -> Run:
         raise ValueError("lengths and tokens differ")
     arrays = np.split(tokens, np.cumsum(lengths[:-1]))
     deadline = None if math.isinf(until) else until
-    return Run(job, arrays, Priority(priority), deadline, traceparent.rstrip(b"\0").decode())
+    return Run(job, arrays, Priority(priority), deadline, flow, traceparent.rstrip(b"\0").decode())
 
 
 def _encode_done(done: Done) -> bytes:
