@@ -1,9 +1,13 @@
 """Other spellings of a word, and the word's own score."""
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hanjaserve.server.alternatives import Alternative, alternatives_of, chosen_word
+from hanjaserve.server.alternatives import Alternative, Chosen, alternatives_of, chosen_word
 from hanjaserve.server.codec.base import Decoded
 from hanjaserve.server.labels import LabelTable
 from hanjaserve.server.options import Options
@@ -42,10 +46,12 @@ def test_a_dictionary_word_without_others_has_none() -> None:
 
 
 def test_what_no_dictionary_has_is_offered_other_combinations() -> None:
-    found = others(frozenset(), limit=3)
-    # One swap of 師 costs 0.8 / 0.15, one of 醫 0.9 / 0.05.
-    assert found == [("醫思", 0.15), ("意師", 0.8 * 0.05 / 0.9), ("醫士", 0.03)]
-    assert len(others(frozenset(), limit=8)) == 8
+    found = alternatives_of(chosen_word(DOCTOR, SPELLING, 0, 2, 0.8), frozenset(), 8)
+    assert [a.hanja for a in found[:3]] == ["醫思", "意師", "醫士"]
+    assert len(found) == 8
+    # One swap of 師 costs 0.8 / 0.15, one of 醫 0.9 / 0.05; all of them share what the word leaves.
+    assert found[0].score / found[1].score == pytest.approx(0.15 / (0.8 * 0.05 / 0.9))
+    assert sum(a.score for a in found) == pytest.approx(0.2)
 
 
 def test_a_long_run_without_a_dictionary_costs_no_more_than_its_best_swaps() -> None:
@@ -53,7 +59,7 @@ def test_a_long_run_without_a_dictionary_costs_no_more_than_its_best_swaps() -> 
     long = decoded([[1, 2, 3, 4]] * units, [[0.4, 0.3, 0.2, 0.1]] * units)
     found = alternatives_of(chosen_word(long, SPELLING, 0, units, 0.4), frozenset(), 8)
     assert len(found) == 8
-    assert found[0].score == pytest.approx(0.3)
+    assert [a.score for a in found] == [pytest.approx(0.6 / 8)] * 8
     assert all(len(other.hanja) == units for other in found)
 
 
@@ -61,6 +67,28 @@ def test_three_swaps_may_be_better_than_one() -> None:
     close = decoded([[1, 2], [1, 2], [1, 2], [1, 2]], [[0.5, 0.49], [0.5, 0.49], [0.5, 0.49], [0.9, 0.01]])
     found = alternatives_of(chosen_word(close, SPELLING, 0, 4, 0.5), frozenset(), 7)
     assert found[-1].hanja == "意意意醫"
+
+
+@given(
+    st.lists(st.lists(st.floats(0.01, 1), min_size=2, max_size=4), min_size=1, max_size=6),
+    st.booleans(),
+    st.integers(1, 8),
+)
+def test_a_word_and_its_alternatives_have_no_more_than_all(
+    weights: list[list[float]], known: bool, limit: int
+) -> None:
+    units = [
+        [(hanja, p / sum(unit)) for hanja, p in zip("醫意義師", sorted(unit, reverse=True), strict=False)]
+        for unit in weights
+    ]
+    score = min(unit[0][1] for unit in units)
+    chosen = Chosen(hanja="".join(unit[0][0] for unit in units), units=units, score=score)
+    words = {"".join(parts) for parts in product("醫意義師", repeat=len(units))} if known else set()
+    found = alternatives_of(chosen, words, limit)
+    assert score + sum(a.score for a in found) <= 1 + 1e-9
+    assert [a.score for a in found] == sorted((a.score for a in found), reverse=True)
+    # How probable they are does not depend on how many are asked for.
+    assert found == alternatives_of(chosen, words, 8)[:limit]
 
 
 def test_a_single_syllable_is_offered_its_other_candidates() -> None:

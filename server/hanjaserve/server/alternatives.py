@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hanjaserve.server.codec.base import Decoded
 from hanjaserve.server.labels import KEEP
+from hanjaserve.server.options import MAX_ALTERNATIVES
 
 Floats = npt.NDArray[np.float64]
 
@@ -65,10 +66,12 @@ def alternatives_of(chosen: Chosen, words: Collection[str], limit: int) -> tuple
         limit: At most so many.
     """
     known = {hanja: p for hanja, p in _combinations(chosen.units) if hanja in words}
-    found = known if known else _swapped(chosen, limit)
+    found = known if known else _swapped(chosen, MAX_ALTERNATIVES)
     found.pop(chosen.hanja, None)
-    best = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit]
-    return tuple(Alternative(hanja=hanja, score=p) for hanja, p in best)
+    best = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    # Only one of them can be meant, so all together have no more than what the word leaves.
+    share = min(1.0, max(0.0, 1 - chosen.score) / (sum(found.values()) or 1.0))
+    return tuple(Alternative(hanja=hanja, score=p * share) for hanja, p in best[:limit])
 
 
 def _combinations(units: list[list[tuple[str, float]]]) -> Iterator[tuple[str, float]]:
