@@ -5,7 +5,8 @@
 In this order, with the bare runner measured before and after each of the first three:
     flow, batches, unary calls     the most that the server can do, against the bare runner
     search                         the highest Poisson rate whose p99 stays within the limit
-    sweep                          latency against offered load, up to that rate
+    sweep                          latency of single calls against offered load, up to that rate
+    batches, streams               theirs, at shares of the most that they can do
     beside bulk                    interactive calls alone, and while a stream saturates the server
     beside floods                  the same, while another caller floods the server (benchmarks/floods.py)
 
@@ -44,6 +45,7 @@ IN_FLIGHT = 64
 BATCH, BATCHES_IN_FLIGHT = 64, 4
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
 QUICK_SHARES = (0.3, 0.7, 1.0)
+OTHER_SHARES = (0.3, 0.5, 0.7, 0.9)
 SEARCH_STEPS, QUICK_SEARCH_STEPS = 6, 4
 # Calls of a person beside bulk work: few enough not to load the server themselves.
 INTERACTIVE_SHARE = 0.1
@@ -122,6 +124,12 @@ class Session:
         shares = QUICK_SHARES if quick else SHARES
         sweep = [await self._typical(share * full, tries=1 if quick else TRIES) for share in shares]
         print(report.console(sweep), flush=True)
+        others = [
+            await measure(share * float(str(most["texts_per_s"])))
+            for measure, most in ((self._batch_rate, best[1]), (self._flow_rate, best[0]))
+            for share in OTHER_SHARES
+        ]
+        print(report.console(others), flush=True)
         beside = await self._beside_bulk(INTERACTIVE_SHARE * full)
         print(report.console(list(beside.values())), flush=True)
         floods = [await self._beside_flood(kind, INTERACTIVE_SHARE * full) for kind in KINDS]
@@ -134,6 +142,7 @@ class Session:
                 "tried": [report.load_row(one) for one in found.tried],
             },
             "sweep": sweep,
+            "other_sweeps": others,
             "beside_bulk": beside,
             "beside_floods": floods,
         }
@@ -189,6 +198,23 @@ class Session:
         return await load.open_loop(
             self.target, self.texts, rate_per_s=rate_per_s, seconds=self.seconds, warm_s=WARM_S
         )
+
+    async def _batch_rate(self, texts_per_s: float) -> report.Row:
+        found = await load.open_loop(
+            self.target,
+            self.texts,
+            rate_per_s=texts_per_s / BATCH,
+            seconds=self.seconds,
+            warm_s=WARM_S,
+            batch=BATCH,
+        )
+        return report.load_row(found)
+
+    async def _flow_rate(self, texts_per_s: float) -> report.Row:
+        found = await load.open_flow(
+            self.target, self.texts, rate_per_s=texts_per_s, seconds=self.seconds, warm_s=WARM_S
+        )
+        return report.load_row(found)
 
     async def _beside_bulk(self, rate_per_s: float) -> dict[str, report.Row]:
         alone = await self._rate(rate_per_s)

@@ -5,7 +5,7 @@
 - Open loop: calls start at the times of a Poisson process, whatever became of the earlier ones, and
   latency counts from the time at which a call was *due*. So nothing is omitted when the server, or this
   process, falls behind (https://www.scylladb.com/2021/04/22/on-coordinated-omission/).
-- Flow: one stream of texts, as fast as results come back.
+- Flow: one stream of texts, as fast as results come back; or, in an open loop, each at its time.
 
 Every load begins with a warm-up that is not recorded. What the load itself costs this process is.
 """
@@ -14,7 +14,8 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Protocol
@@ -105,16 +106,19 @@ class Recorder:
 
     async def call(self, target: Target, texts: Sequence[str], due: float) -> None:
         """Convert texts and note when they were answered."""
-        recorded = due >= self.begin
-        if recorded:
-            self.late_s = max(self.late_s, time.perf_counter() - due)
+        self.began(due)
         try:
             await target.convert(texts)
         except Refused as error:
-            if recorded:
+            if due >= self.begin:
                 self._errors[str(error)] = self._errors.get(str(error), 0) + 1
             return
         self.answered(texts, due)
+
+    def began(self, due: float) -> None:
+        """Note that what was due begins just now."""
+        if due >= self.begin:
+            self.late_s = max(self.late_s, time.perf_counter() - due)
 
     def answered(self, texts: Sequence[str], due: float) -> None:
         """Note that texts were answered just now."""
@@ -178,21 +182,26 @@ async def closed_loop(
 
 
 async def open_loop(
-    target: Target, texts: Sequence[str], *, rate_per_s: float, seconds: float, warm_s: float
+    target: Target, texts: Sequence[str], *, rate_per_s: float, seconds: float, warm_s: float, batch: int = 1
 ) -> Load:
-    """Start unary calls at the times of a Poisson process."""
-    tasks: set[asyncio.Task[None]] = set()
+    """Start calls of `batch` texts at the times of a Poisson process."""
+    source = cycle(texts)
     started = time.perf_counter()
     recorder = Recorder(started + warm_s)
-    for due_s, text in zip(arrivals(rate_per_s, warm_s + seconds), cycle(texts), strict=False):
-        wait_s = started + due_s - time.perf_counter()
+    async with asyncio.TaskGroup() as calls:
+        async for due in _in_time(started, arrivals(rate_per_s, warm_s + seconds)):
+            calls.create_task(recorder.call(target, [next(source) for _ in range(batch)], due))
+    kind = f"batches of {batch}" if batch > 1 else "unary"
+    return recorder.load(f"{kind}, Poisson {rate_per_s:.0f}/s", recorder.begin + seconds, rate_per_s)
+
+
+async def _in_time(started: float, times: Iterable[float]) -> AsyncIterator[float]:
+    """Each time of the clock, when it has come, or as soon after as the event loop gets to it."""
+    for time_s in times:
+        due = started + time_s
         # A wait of 0 still lets the loop take in answers.
-        await asyncio.sleep(max(0.0, wait_s))
-        task = asyncio.create_task(recorder.call(target, [text], started + due_s))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-    await asyncio.gather(*tasks)
-    return recorder.load(f"unary, Poisson {rate_per_s:.0f}/s", recorder.begin + seconds, rate_per_s)
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        yield due
 
 
 def arrivals(rate_per_s: float, seconds: float) -> Iterator[float]:
@@ -207,7 +216,7 @@ def arrivals(rate_per_s: float, seconds: float) -> Iterator[float]:
 class Flowing(Protocol):
     """A target that converts endless texts."""
 
-    def flow(self, texts: Iterator[str]) -> AsyncIterator[str]:
+    def flow(self, texts: Iterator[str] | AsyncIterator[str]) -> AsyncIterator[str]:
         """Convert texts as they come; yields the result of each, or of as many as there are."""
 
 
@@ -246,3 +255,30 @@ async def flow(
         if now <= end < float("inf"):
             recorder.answered([converted], recorder.begin)
     return recorder.load("stream", recorder.last_answer, flow=True)
+
+
+async def open_flow(
+    target: Flowing, texts: Sequence[str], *, rate_per_s: float, seconds: float, warm_s: float
+) -> Load:
+    """Put texts into one stream at the times of a Poisson process.
+
+    The latency of a text is that of its result, which comes in order. A stream that takes no more texts for a
+    while makes them late; that counts, as they were due.
+    """
+    started = time.perf_counter()
+    recorder = Recorder(started + warm_s)
+    waiting: deque[tuple[str, float]] = deque()
+
+    async def source() -> AsyncIterator[str]:
+        times = _in_time(started, arrivals(rate_per_s, warm_s + seconds))
+        for text in cycle(texts):
+            if (due := await anext(times, None)) is None:
+                return
+            recorder.began(due)
+            waiting.append((text, due))
+            yield text
+
+    async for _ in target.flow(source()):
+        text, due = waiting.popleft()
+        recorder.answered([text], due)
+    return recorder.load(f"stream, Poisson {rate_per_s:.0f}/s", recorder.begin + seconds, rate_per_s)

@@ -150,6 +150,22 @@ def sweep(result: Result) -> Iterator[str]:
     yield "![Latency against offered load](plots/latency.svg)"
 
 
+def other_sweeps(result: Result) -> Iterator[str]:
+    """Latency of batches and streams against offered load."""
+    yield from table(
+        ["", "offered texts/s", "answered/s", "p50 ms", "p90 ms", "p99 ms", "errors"],
+        [
+            [
+                kind, f"{row['offered_per_s'] * size:.0f}", f"{row['texts_per_s']:.0f}", _ms(row["p50_ms"]),
+                _ms(row["p90_ms"]), _ms(row["p99_ms"]), sum(row["errors"].values()),
+            ]
+            for row in result["other_sweeps"]
+            for kind in [row["name"].partition(",")[0]]
+            for size in [int(kind.rpartition(" ")[2]) if kind.startswith("batches") else 1]
+        ],
+    )  # fmt: skip
+
+
 def stages(result: Result) -> Iterator[str]:
     """What the front-end costs."""
     spans = result["us_per_text_with_spans"]
@@ -308,6 +324,7 @@ BLOCKS: dict[str, Writer] = {
     "best": _of("serving", best),
     "cost": _of("serving", cost),
     "sweep": _of("serving", sweep),
+    "other-sweeps": _of("serving", other_sweeps),
     "beside": _of("serving", beside),
     "floods": _of("serving", floods),
     "stages": _of("stages", stages),

@@ -25,7 +25,7 @@ class Hanjaserve:
             if not isinstance(result, Conversion):
                 raise Refused(result.code.name)
 
-    async def flow(self, texts: Iterator[str]) -> AsyncIterator[str]:
+    async def flow(self, texts: Iterator[str] | AsyncIterator[str]) -> AsyncIterator[str]:
         """See `Flowing.flow`."""
         async for result in self._client.convert_stream(texts):
             if not isinstance(result, Conversion):

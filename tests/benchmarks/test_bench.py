@@ -22,8 +22,11 @@ def test_a_run_measures_all_that_the_page_shows(
     result = json.loads(path.read_text("utf-8")) | {"file": path.name}
     assert all(row["texts"] > 0 and not row["errors"] for row in result["best"])
     assert len(result["sweep"]) == len(bench.QUICK_SHARES)
+    assert [row["name"].partition(",")[0] for row in result["other_sweeps"]] == (
+        [f"batches of {bench.BATCH}"] * len(bench.OTHER_SHARES) + ["stream"] * len(bench.OTHER_SHARES)
+    )
     assert [row["name"].split()[-1] for row in result["beside_floods"]] == list(KINDS)
-    for block in ("machine", "best", "cost", "sweep", "beside", "floods"):
+    for block in ("machine", "best", "cost", "sweep", "other-sweeps", "beside", "floods"):
         assert len(list(performance.BLOCKS[block]({"serving": result}))) >= 3, block
     measured = [row[0] for row in goals.rows({"serving": result}) if row[2] != "not measured"]
     assert len(measured) >= 4

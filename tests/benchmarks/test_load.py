@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 
 from benchmarks import counters
-from benchmarks.load import Load, Refused, arrivals, closed_loop, flow, open_loop
+from benchmarks.load import Load, Refused, arrivals, closed_loop, flow, open_flow, open_loop
 from benchmarks.raw import pack
 from benchmarks.report import console, load_row
 from benchmarks.search import highest_rate, keeps
@@ -31,7 +31,12 @@ class Sleeper:
         if self.refuses in texts and self.refuses:
             raise Refused("UNAVAILABLE")
 
-    async def flow(self, texts: Iterator[str]) -> AsyncIterator[str]:
+    async def flow(self, texts: Iterator[str] | AsyncIterator[str]) -> AsyncIterator[str]:
+        if isinstance(texts, AsyncIterator):
+            async for text in texts:
+                await self.convert([text])
+                yield text
+            return
         for number, text in enumerate(texts):
             if number % 64 == 0:
                 await asyncio.sleep(0.02)  # results come in groups
@@ -108,6 +113,26 @@ async def test_flow_counts_whole_groups_after_a_thousand_results() -> None:
     assert found.texts % 64 == 0
     assert found.code_points == 3 * found.texts
     assert found.texts_per_s == pytest.approx(64 / 0.02, rel=0.25)
+
+
+async def test_open_loop_of_batches_counts_calls_and_their_texts() -> None:
+    found = await open_loop(Sleeper(0.01), ["ab"], rate_per_s=100, seconds=0.5, warm_s=0.1, batch=8)
+    assert found.name.startswith("batches of 8,")
+    assert found.texts % 8 == 0
+    assert found.texts / 8 == pytest.approx(len(found.latencies_s), abs=4)
+    assert found.code_points == 2 * found.texts
+    assert (found.latency_ms(0) or 0) >= 9
+
+
+async def test_open_flow_omits_nothing_while_the_stream_takes_no_texts() -> None:
+    found = await open_flow(Sleeper(0.001, pause_s=0.3), ["ab"], rate_per_s=200, seconds=0.8, warm_s=0.0)
+    assert found.texts == pytest.approx(160, abs=35)
+    assert sum(latency > 0.1 for latency in found.latencies_s) > 20
+    assert found.client_late_s > 0.2
+    # A stream that can't keep up answers late, all the later the longer it goes on.
+    slow = await open_flow(Sleeper(0.02), ["ab"], rate_per_s=100, seconds=0.6, warm_s=0.1)
+    assert (slow.latency_ms(0.99) or 0) > 300
+    assert slow.texts_per_s < 60
 
 
 def test_keeping_a_rate_means_answering_it_in_time_without_errors() -> None:
