@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .PHONY: setup setup-dev serve test lint type protos protos-check bench simulate bundle parity train clean chaos chaos-long live-long live-soak guards audit
-.PHONY: setup-bench bench-peers performance consistency accuracy
+.PHONY: setup-bench bench-peers check-kserve performance consistency accuracy
 .PHONY: stages soak measure frontends
 .PHONY: engine engine-check gpu-check
 .PHONY: setup-web web picture
@@ -98,6 +98,10 @@ bench-peers: setup-bench
 	$(PY) -m benchmarks.peers.run
 	$(PY) -m benchmarks.peers.perf
 	$(PY) -m benchmarks.peers.huggingface
+
+# NVIDIA's own client on the KServe v2 endpoint.
+check-kserve: setup-bench
+	$(PY) -m benchmarks.peers.kserve
 
 simulate: setup-dev
 	$(PY) -m benchmarks.simulator
