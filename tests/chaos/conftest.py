@@ -80,8 +80,18 @@ class Patient(ServerProcess):
 
     def rss(self) -> int:
         """Bytes of memory that the process has."""
+        return self._memory("VmRSS")
+
+    def peak(self) -> int:
+        """The most bytes of memory that it has had since `forget_peak`."""
+        return self._memory("VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+        (line,) = [line for line in status.splitlines() if line.startswith(name)]
         return int(line.split()[1]) * 1024
 
     def cpu_s(self) -> float:

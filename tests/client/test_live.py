@@ -84,7 +84,9 @@ async def test_refusals(address: str) -> None:
             await live.edit(0, 0, "가" * 2001)
             with pytest.raises(InvalidRequest, match="2003 code points, the limit is 2000"):
                 await live.commit()
-            assert [type(event) for event in [await anext(live.events())]] == [RevisionRejected]
+            async for event in live.events():
+                if isinstance(event, RevisionRejected):  # the result of what was not refused may come before
+                    break
             await live.replace("수도")
             await live.commit()
             assert live.text == "首都"

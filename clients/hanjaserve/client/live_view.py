@@ -140,8 +140,10 @@ class LiveView:
             case "invalidated":
                 return self._invalidate(event.invalidated)
             case "done":
-                self.done = self.revision = event.done.revision
-                return RevisionsDone(first=event.done.first_revision, revision=event.done.revision)
+                self.done = event.done.revision
+                # The list that came with it may be that of a later edit already.
+                self.revision = max(self.revision, self.done)
+                return RevisionsDone(first=event.done.first_revision, revision=self.done)
             case "rejected":
                 error = error_from_status(event.rejected.status)
                 return RevisionRejected(revision=event.rejected.revision, error=error)

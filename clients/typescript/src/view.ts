@@ -110,7 +110,9 @@ export class LiveView {
       case "invalidated":
         return this.#invalidate(event.value);
       case "done":
-        this.done = this.revision = Number(event.value.revision);
+        this.done = Number(event.value.revision);
+        // The list that came with it may be that of a later edit already.
+        this.revision = Math.max(this.revision, this.done);
         return { kind: "done", first: Number(event.value.firstRevision), revision: this.done };
       case "rejected": {
         const { revision, status } = event.value;

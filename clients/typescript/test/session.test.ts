@@ -101,6 +101,24 @@ test("a lost connection: what was typed meanwhile goes to the next server, final
   assert.equal(finals.length, 1, "a final is told once");
 });
 
+test("a done that comes with the list of a later edit", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { network, live } = session();
+  network.call.start();
+  live.edit(0, 0, "학교. 수도");
+  live.edit(0, 0, "\n");
+  const added = [{ segmentId: 3n, length: 1 }, { segmentId: 1n, length: 4 }, { segmentId: 2n, length: 2 }];
+  network.call.tell(
+    { case: "segmentsChanged", value: { revision: 2n, added } },
+    { case: "result", value: { revision: 2n, segmentId: 1n, start: 1, end: 5, text: "學校. ", isFinal: true } },
+    { case: "done", value: { revision: 1n, firstRevision: 1n } },
+  );
+  network.call.end(GONE);
+  context.mock.timers.tick(1_000);
+  const finals = network.call.config.resume?.finals;
+  assert.deepEqual(finals?.map(({ segmentId, start, end }) => [segmentId, start, end]), [[1n, 1, 5]]);
+});
+
 test("a final that was edited, or what is before it, is not kept", (context) => {
   for (const [at, text] of [[0, "가"], [1, "가"], [2, ""]] as const) {
     const { network, live } = session();

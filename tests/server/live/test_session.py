@@ -4,6 +4,8 @@ The converter is a stand-in whose result depends on every character of a segment
 that a result made from anything else is noticed. "Fresh conversion" is: cut the final document into
 segments by the rule (where the client has committed or resumed: as the session has), take the context of
 each, and convert each by itself. A text with a half-composed ㅅ can't be converted, and stands for itself.
+
+The client counts code points; if the session counts UTF-16 units, messages are put into those on their way.
 """
 
 from collections import Counter
@@ -11,10 +13,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -36,7 +39,10 @@ from hanjaserve.server.spans import Span
 from hanjaserve.v1 import hanjaserve_pb2 as pb
 from tests.support.long import LONG, note
 
-PARTS = ["가", "수도", " ", ".", "\n", "다. ", "!” ", "ㅅ", "가나다라마바사아자차카타파하 " * 5, "x"]
+from .utf16 import cut, to_points, to_units, units
+
+ASTRAL = ["𠀀", "𩸽다", "😀. "]
+PARTS = ["가", "수도", " ", ".", "\n", "다. ", "!” ", "ㅅ", "가나다라마바사아자차카타파하 " * 5, "x", *ASTRAL]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=5).map("".join)
 BOUNDS = LiveBounds(code_points=20_000)
 UNCONVERTIBLE = "ㅅ"
@@ -84,6 +90,11 @@ class Typing(RuleBasedStateMachine):
 
     Args:
         counts: Is added to: what has happened how often.
+
+    Attributes:
+        texts: The client's text, by revision.
+        good: The last revision that the server will have taken when all is delivered.
+        hopeless: Those of this session that it will have refused.
     """
 
     def __init__(self, counts: "Counter[str]") -> None:
@@ -92,8 +103,12 @@ class Typing(RuleBasedStateMachine):
         self.budget = LiveBudget(10**9)
         self.finals_only = False
         self.segmentation = Segmentation.SENTENCE
+        self.utf16 = False
         self.session = self.begin()
         self.document, self.view = LiveDocument(), LiveView()
+        self.texts = {0: ""}
+        self.good = 0
+        self.hopeless: list[int] = []
         self.sent: list[pb.LiveRequest] = []
         self.turn: Turn | None = None
         self.committed = False
@@ -102,9 +117,19 @@ class Typing(RuleBasedStateMachine):
         self.final: dict[int, LiveSegment] = {}
 
     def begin(self, resume: pb.LiveResume | None = None) -> LiveSession:
-        segmentation = SEGMENTATIONS[self.segmentation]
-        config = pb.LiveConfig(finals_only=self.finals_only, segmentation=segmentation, resume=resume)
+        config = pb.LiveConfig(
+            finals_only=self.finals_only,
+            segmentation=SEGMENTATIONS[self.segmentation],
+            offset_unit=pb.OFFSET_UNIT_UTF16 if self.utf16 else pb.OFFSET_UNIT_CODE_POINT,
+            resume=resume,
+        )
         return opened(config, self.budget)
+
+    @initialize(utf16=st.booleans())
+    def count_in(self, utf16: bool) -> None:
+        self.counts["UTF-16 sessions"] += utf16
+        self.utf16 = utf16
+        self.session = self.begin()
 
     @rule(finals_only=st.booleans(), segmentation=st.sampled_from(Segmentation))
     @precondition(lambda self: self.document.revision == 0)
@@ -114,6 +139,21 @@ class Typing(RuleBasedStateMachine):
 
     # ---- the client types; messages are on their way until `deliver`
 
+    def send(self, message: pb.LiveRequest, *, is_bad: bool = False) -> None:
+        """Send the revision that the document has just made."""
+        revision, text = self.document.revision, self.document.text
+        self.texts[revision] = text
+        if self.utf16:
+            to_units(message.edit.splices, self.texts[revision - 1])
+        self.sent.append(message)
+        stuck = self.good < revision - 1 and not message.HasField("replace")
+        if is_bad or stuck:
+            self.hopeless.append(revision)
+        else:
+            self.good = revision
+        if revision - self.good == BOUNDS.rejections:  # one more would end the session
+            self.send(self.document.replace(""))
+
     @rule(places=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), TEXTS), min_size=1, max_size=3))
     def edit(self, places: list[tuple[float, int, str]]) -> None:
         splices, done, size = [], 0, len(self.document.text)
@@ -122,36 +162,44 @@ class Typing(RuleBasedStateMachine):
             done = min(size, start + length)
             splices.append(ClientSplice(start=start, end=done, text=text))
         self.counts["edits"] += 1
-        self.sent.append(self.document.edit(splices))
+        self.send(self.document.edit(splices))
 
     @rule(text=TEXTS)
     def append(self, text: str) -> None:
         self.counts["edits"] += 1
         end = len(self.document.text)
-        self.sent.append(self.document.edit([ClientSplice(start=end, end=end, text=text)]))
+        self.send(self.document.edit([ClientSplice(start=end, end=end, text=text)]))
 
     @rule(text=TEXTS)
     def replace(self, text: str) -> None:
-        self.sent.append(self.document.replace(text))
+        self.send(self.document.replace(text))
 
     @rule()
     def commit(self) -> None:
         self.committed |= bool(self.document.text)
-        self.sent.append(self.document.commit())
+        self.send(self.document.commit())
 
     @rule()
     def flush(self) -> None:
         self.sent.append(pb.LiveRequest(flush=pb.LiveFlush()))
 
-    @rule(text=TEXTS, between=st.integers(0, 2))
-    def refused(self, text: str, between: int) -> None:
-        """An edit that is too long, some that follow it, and a replace."""
+    @rule(how=st.sampled_from(["too long", "outside", "in a pair"]), then=st.none() | TEXTS)
+    def refused(self, how: str, then: str | None) -> None:
+        """An edit that is refused, and so is what follows; up to a replace, which may come at once."""
         self.counts["refused"] += 1
-        end = len(self.document.text)
-        too_long = ClientSplice(start=end, end=end, text="가" * (BOUNDS.code_points + 1))
-        self.sent.append(self.document.edit([too_long]))
-        self.sent += [self.document.edit([ClientSplice(start=0, end=1, text="x")]) for _ in range(between)]
-        self.sent.append(self.document.replace(text))
+        text = self.document.text
+        if how == "too long":
+            too_long = "가" * (BOUNDS.code_points + 1)
+            self.send(self.document.edit([ClientSplice(start=0, end=0, text=too_long)]), is_bad=True)
+        else:
+            pairs = [at for at, char in enumerate(text) if char > "\uffff"]
+            inside = how == "in a pair" and self.utf16 and pairs
+            at = (units(text[: pairs[-1]]) if inside else units(text)) + 1
+            message = self.document.edit([])
+            self.send(message, is_bad=True)
+            message.edit.splices.add(start=at, end=at)
+        if then is not None:
+            self.send(self.document.replace(then))
 
     # ---- the server works
 
@@ -183,6 +231,12 @@ class Typing(RuleBasedStateMachine):
         self.document.forget(self.view.done)
 
     def apply(self, event: pb.LiveEvent) -> None:
+        change = event.segments_changed
+        if self.utf16 and change.added:
+            before = sum([length for _, length in self.view._list[: change.index]])
+            to_points(change.added, self.texts[change.revision][before:])
+        if event.HasField("result"):
+            self.check_places(event.result)
         for number in event.invalidated.segment_ids:
             assert number in self.final, "only finals are invalidated"
             del self.final[number]
@@ -200,12 +254,26 @@ class Typing(RuleBasedStateMachine):
             assert event.rejected.revision not in self.ended.keys() | self.rejected
             self.rejected.add(event.rejected.revision)
 
-    @rule(read_before=st.booleans())
-    def lose_connection(self, read_before: bool) -> None:
+    def check_places(self, result: pb.SegmentResult) -> None:
+        """The places of a segment and of its span are those of the text that was converted."""
+        text = self.texts[result.revision]
+        taken = cut(text, result.start, result.end) if self.utf16 else text[result.start : result.end]
+        assert result.text.endswith(taken if result.HasField("error") else f"|{taken}>")
+        assert all((span.start, span.end) == (0, result.end - result.start) for span in result.spans)
+
+    @rule(before=st.sampled_from([None, "read", "settle"]))
+    def lose_connection(self, before: str | None) -> None:
         self.counts["lost connections"] += 1
-        if read_before:
+        if before == "read":
             self.read()
+        elif before == "settle":
+            self.settle()
+        if len(self.document.text) > BOUNDS.code_points / 2:  # of an edit that was too long
+            self.document.replace("")
+            self.texts[self.document.revision] = ""
         resume = self.document.resume(self.view, "session")
+        if self.utf16:
+            to_units(resume.finals, self.document.text)
         self.committed |= bool(resume.finals)
         kept = {final.segment_id for final in resume.finals}
         self.final = {number: final for number, final in self.final.items() if number in kept}
@@ -215,6 +283,7 @@ class Typing(RuleBasedStateMachine):
         self.view.restart(kept)
         # Whatever was not answered is answered by the new session, as one.
         self.ended, self.rejected = {revision: 1 for revision in range(1, self.document.revision)}, set()
+        self.good, self.hopeless = self.document.revision, []
 
     # ---- what must hold
 
@@ -233,8 +302,9 @@ class Typing(RuleBasedStateMachine):
     def compare(self) -> None:
         self.counts["comparisons"] += 1
         self.settle()
-        text = self.document.text
+        text = self.texts[self.good]
         assert self.session.text == text
+        assert self.rejected == set(self.hopeless)
         lengths = [length for _, length in self.view._list]
         if not self.committed and all(length < 512 for length in lengths):
             ends = [0, *ends_in(text, self.segmentation), len(text)]
@@ -249,6 +319,8 @@ class Typing(RuleBasedStateMachine):
         assert self.ended == dict.fromkeys(answered, 1)
 
     def teardown(self) -> None:
+        if self.good < self.document.revision:
+            self.send(self.document.replace("".join(PARTS)))
         self.settle()
         self.session.end_input()
         self.settle()
@@ -270,6 +342,8 @@ def test_whatever_is_typed_the_text_is_that_of_a_fresh_conversion() -> None:
     quiet = settings(
         max_examples=600 if LONG else 60,
         stateful_step_count=200 if LONG else 40,
+        # Without Phase.explain, which traces every line: a failure would be looked at until the time is up.
+        phases=(Phase.reuse, Phase.generate, Phase.shrink),
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
@@ -466,6 +540,29 @@ def test_a_slow_reader_gets_the_newest_interim_and_every_final() -> None:
         ("<|가나. >", True), ("<가나. |다라>", False),
     ]  # fmt: skip
     assert [(e.done.first_revision, e.done.revision) for e in events if e.HasField("done")] == [(1, 6)]
+
+
+def test_a_done_that_comes_late_leaves_the_list_at_its_revision() -> None:
+    session, view = opened(pb.LiveConfig()), LiveView()
+    session.receive(replace(1, "가"))
+    turn(session)
+    session.receive(edit(2, 1, 1, ". 나"))
+    for event in session.take():
+        view.apply(event)
+    assert [length for _, length in view._list] == [3, 1]
+    assert (view.done, view.revision) == (1, 2)
+
+
+def test_a_final_result_is_where_the_whole_edit_has_put_it() -> None:
+    session = opened(pb.LiveConfig())
+    session.receive(replace(1, "가\n나\n"))
+    turn(session)
+    session.take()
+    places = [pb.Splice(text="다라"), pb.Splice(start=4, end=4, text="마")]
+    session.receive(pb.LiveRequest(edit=pb.LiveEdit(revision=2, splices=places)))
+    (result,) = [event.result for event in session.take() if event.HasField("result")]
+    assert (result.text, result.is_final, result.revision) == ("<|나\n>", True, 2)
+    assert (result.start, result.end) == (4, 6)
 
 
 def test_a_fault_is_told_with_the_source_text() -> None:

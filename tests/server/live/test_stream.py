@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
+from typing import Any, Protocol
 
 import grpc
 import pytest
@@ -27,13 +28,19 @@ def commit(revision: int) -> pb.LiveRequest:
     return pb.LiveRequest(commit=pb.LiveCommit(revision=revision))
 
 
+class Reachable(Protocol):
+    """What has a stub."""
+
+    stub: Any
+
+
 class Caller:
     """One call, and what it has been told."""
 
-    def __init__(self, harness: Harness, *messages: pb.LiveRequest) -> None:
+    def __init__(self, server: Reachable, *messages: pb.LiveRequest) -> None:
         self.view = LiveView()
         self.events: list[pb.LiveEvent] = []
-        self.call = harness.stub.LiveConvert()
+        self.call = server.stub.LiveConvert()
         self._first = messages
 
     async def __aenter__(self) -> "Caller":
@@ -46,6 +53,16 @@ class Caller:
     async def send(self, *messages: pb.LiveRequest) -> None:
         for message in messages:
             await self.call.write(message)
+
+    @property
+    def done(self) -> list[int]:
+        """The revisions that are done, in the order in which it was told."""
+        done = [event.done for event in self.events if event.HasField("done")]
+        return [r for d in done for r in range(d.first_revision, d.revision + 1)]
+
+    @property
+    def results(self) -> list[pb.SegmentResult]:
+        return [event.result for event in self.events if event.HasField("result")]
 
     async def until(self, kind: str, revision: int = 0) -> pb.LiveEvent:
         """Read until an event of a kind comes; `done` of that revision."""
@@ -133,9 +150,7 @@ async def test_too_many_edits_are_read_more_slowly() -> None:
         await caller.until("done", 100)
         assert 0.8 < time.monotonic() - began < 5
         assert caller.view.text == "A" * 100
-        done = [event.done for event in caller.events if event.HasField("done")]
-        covered = [r for d in done for r in range(d.first_revision, d.revision + 1)]
-        assert covered == list(range(1, 101))
+        assert caller.done == list(range(1, 101))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +233,7 @@ async def test_resume_keeps_finals() -> None:
         await caller.until("done", 9)
         started = caller.events[0].started
         assert started.resume_token == "token-1"
-        assert [event.result.segment_id for event in caller.events if event.HasField("result")] == [6]
+        assert [result.segment_id for result in caller.results] == [6]
         assert [number for number, _ in caller.view._list] == [4, 6]
         await caller.send(edit(10, 7, 7, "f"))
         await caller.until("done", 10)

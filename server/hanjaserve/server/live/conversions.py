@@ -69,6 +69,7 @@ class Conversions:
     under_way: bool = False
     _dirty: dict[int, Segment] = field(default_factory=dict)
     _newest: dict[int, Segment] = field(default_factory=dict)
+    _same: list[Segment] = field(default_factory=list)
 
     @property
     def waiting(self) -> bool:
@@ -86,8 +87,8 @@ class Conversions:
         """A new revision begins: what it changes goes first."""
         self._newest = {}
 
-    def changed(self, change: Change, revision: int) -> None:
-        """Note what a change that has just been made asks for."""
+    def changed(self, change: Change) -> None:
+        """Note what a change that has just been made asks for; after the last one of a revision, `settle`."""
         self.outbox.changed(change)
         for segment in change.gone:
             self._forget(segment)
@@ -99,10 +100,26 @@ class Conversions:
             self._newest |= {segment.number: segment for segment in change.rewritten}
         if len(change.rewritten) < len(change.added):
             fresh = set(change.rewritten)
-            self._look_again([segment for segment in change.added if segment not in fresh])
-            self._settle([segment for segment in change.added if segment not in fresh], revision)
+            same = [segment for segment in change.added if segment not in fresh]
+            self._look_again(same)
+            self._same += same
         behind = change.index + len(change.added)
         self._look_again(self.document.segments.slice(behind, behind + CONTEXT))
+
+    def settle(self, revision: int) -> None:
+        """Make those final that the changes of a revision have closed and whose result is there.
+
+        Not before all of them are made: the splices of an edit are, from the last one to the first, and each
+        moves what is behind it.
+        """
+        for segment in self._same:
+            closed = segment.block is not None and segment.is_closed
+            if closed and segment.held is not None and segment.number not in self._dirty:
+                _, start = self.document.segments.place_of(segment)
+                message, digest = segment.held
+                message.revision, message.start, message.end = revision, start, start + segment.units
+                self._make_final(segment, message, digest)
+        self._same = []
 
     def restored(self, finals: Iterable[Segment]) -> None:
         """Note a document that has been restored, and which of its segments have been converted."""
@@ -183,15 +200,6 @@ class Conversions:
         message.is_final = True
         segment.final, segment.held = digest, None
         self.outbox.result(segment, message)
-
-    def _settle(self, segments: Iterable[Segment], revision: int) -> None:
-        """Make those final that are closed by now and whose result is there."""
-        for segment in segments:
-            if segment.is_closed and segment.held is not None and segment.number not in self._dirty:
-                _, start = self.document.segments.place_of(segment)
-                message, digest = segment.held
-                message.revision, message.start, message.end = revision, start, start + segment.units
-                self._make_final(segment, message, digest)
 
     def _look_again(self, segments: Iterable[Segment]) -> None:
         """Mark those whose context has changed, up to where a change can't reach."""

@@ -180,7 +180,8 @@ class LiveSession:
 
     def _take_in(self, changes: Iterator[Change]) -> None:
         for change in changes:
-            self._conversions.changed(change, self.revision)
+            self._conversions.changed(change)
+        self._conversions.settle(self.revision)
         self._charge()
 
     def _refuse(self, revision: int, error: HanjaserveError) -> None:
