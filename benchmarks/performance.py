@@ -196,7 +196,7 @@ def beside(result: Result) -> Iterator[str]:
 
 def floods(result: Result) -> Iterator[str]:
     """One caller's calls while another one floods the server."""
-    alone = result["beside_bulk"]["alone"]["p99_ms"]
+    alone = goals.alone_p99_ms(result) or float("nan")
     yield from table(
         ["", "p50 ms", "p99 ms", "p99 / alone", "errors", "how the flood's calls ended"],
         [
