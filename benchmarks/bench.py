@@ -124,11 +124,11 @@ class Session:
         shares = QUICK_SHARES if quick else SHARES
         sweep = [await self._typical(share * full, tries=1 if quick else TRIES) for share in shares]
         print(report.console(sweep), flush=True)
-        others = [
-            await measure(share * float(str(most["texts_per_s"])))
-            for measure, most in ((self._batch_rate, best[1]), (self._flow_rate, best[0]))
-            for share in OTHER_SHARES
-        ]
+        others = []
+        for measure, most in ((self._batch_rate, best[1]), (self._flow_rate, best[0])):
+            texts_per_s = most["texts_per_s"]
+            assert isinstance(texts_per_s, float)
+            others += [await measure(share * texts_per_s) for share in OTHER_SHARES]
         print(report.console(others), flush=True)
         beside = await self._beside_bulk(INTERACTIVE_SHARE * full)
         print(report.console(list(beside.values())), flush=True)

@@ -171,6 +171,7 @@ class Batcher:
         for length, count in plan:
             entries += queue.take(length, count, before)
         self.queued_tokens -= sum([entry.length for entry in entries])
+        last_turn = max([entry.turn for entry in entries])
         entries += self._fill(lane, entries)
         passed_since = max(head.enqueued_at, self._served_at[lane])
         batch = Batch(
@@ -179,6 +180,7 @@ class Batcher:
             computed_tokens=padded_tokens(entries),
             passed_since=passed_since,
             turn=head.turn,
+            last_turn=last_turn,
         )
         self._served_at[lane] = now
         self._running += 1

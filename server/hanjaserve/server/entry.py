@@ -50,21 +50,23 @@ class Batch:
         priority: The class that it was made for.
         computed_tokens: What it costs, padding included.
         passed_since: Since when that class had been passed over.
-        turn: Whose turn it was, by `turns.py`.
+        turn: The one that it was, by `turns.py`.
+        last_turn: The last that an entry of its class has.
     """
 
     entries: list[Entry]
     priority: Priority
     computed_tokens: int
     passed_since: float
-    turn: int = 0
+    turn: int
+    last_turn: int
 
     def gives_way_to(self, newcomer: Entry, max_batch_tokens: int) -> bool:
         """Whether an entry might overtake one of the batch, or join it as it is not full."""
         if newcomer.lane != self.priority:
             return newcomer.lane < self.priority
         has_room = 2 * self.computed_tokens <= max_batch_tokens
-        return has_room or newcomer.turn < max(e.turn for e in self.entries if e.lane == self.priority)
+        return has_room or newcomer.turn < self.last_turn
 
 
 @dataclass(slots=True, kw_only=True)

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
 
 from hanjaserve.server.entry import Entry
-from hanjaserve.server.turns import Turns
+from hanjaserve.server.turns import FEW, Turns
 
 Queue = list[tuple[int, int, Entry]]
 """A heap of (turn, ticket, entry). One that was removed may still be in it, with another ticket by then."""
-FEW = 64
 
 
 class Lane:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hanjaserve.server.entry import Entry
 
 FEW = 64
+"""So many that are no longer needed are not worth a clean-up."""
 
 
 @dataclass(slots=True)
@@ -42,11 +43,14 @@ class Turns:
         now = self.now
         account = self._accounts.get(entry.flow)
         entry.turn = max(now, account.end if account else now)
-        self._wait(entry)
+        self.restore(entry)
 
     def restore(self, entry: Entry) -> None:
-        """An entry that had left waits again, with the turn that it had."""
-        self._wait(entry)
+        """An entry that has its turn waits, for the first time or again."""
+        account = self._accounts.setdefault(entry.flow, _Account(0))
+        self._waiting += not account.tokens
+        account.end = max(account.end, entry.turn + entry.length)
+        account.tokens += entry.length
 
     def leave(self, entry: Entry) -> None:
         """An entry waits no longer."""
@@ -84,9 +88,3 @@ class Turns:
         own = self._accounts.get(flow, _Account(now))
         others = self._waiting - bool(own.tokens)
         return own.tokens + others * (max(0, own.end - now) + tokens + mean)
-
-    def _wait(self, entry: Entry) -> None:
-        account = self._accounts.setdefault(entry.flow, _Account(0))
-        self._waiting += not account.tokens
-        account.end = max(account.end, entry.turn + entry.length)
-        account.tokens += entry.length
