@@ -41,6 +41,8 @@ class FakeService(hanjaserve_pb2_grpc.HanjaServiceServicer):
     )
     ready_after: int = 0
     silent: threading.Event | None = None
+    # GetServerInfo answers this often, and then only when `silent` is set.
+    infos_until_silent: int | None = None
     target: str = ""
 
     def _enter(self, name: str, context: grpc.ServicerContext) -> None:
@@ -92,6 +94,10 @@ class FakeService(hanjaserve_pb2_grpc.HanjaServiceServicer):
 
     def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Any) -> Any:
         self._enter("GetServerInfo", context)
+        if self.silent and self.infos_until_silent is not None:
+            if self.infos_until_silent == 0:
+                self.silent.wait()
+            self.infos_until_silent -= 1
         self.ready_after -= 1
         return pb.GetServerInfoResponse(
             version="1.2.3",

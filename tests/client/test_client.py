@@ -267,6 +267,20 @@ def test_server_info_and_readiness(client: Both, fake: FakeService) -> None:
         client.call("wait_ready", timeout_s=0.3)
 
 
+@pytest.mark.parametrize(
+    ("infos", "reason"), [(0, r"did not answer within 0.3 s"), (1, "is starting or stopping")]
+)
+def test_waiting_for_one_who_falls_silent(
+    client: Both, fake: FakeService, infos: int, reason: str
+) -> None:
+    fake.silent, fake.infos_until_silent, fake.ready_after = threading.Event(), infos, 10**9
+    try:
+        with pytest.raises(Unavailable, match=reason):
+            client.call("wait_ready", timeout_s=0.3)
+    finally:
+        fake.silent.set()
+
+
 async def test_aio_takes_async_iterables_that_pause(fake: FakeService) -> None:
     async def texts() -> AsyncIterator[str]:
         yield "물 1"

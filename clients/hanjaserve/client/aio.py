@@ -26,8 +26,9 @@ from hanjaserve.client.channel import (
     PARALLEL_BATCHES,
     aio_channel,
     not_ready,
+    silent,
 )
-from hanjaserve.client.errors import Unavailable, error_from_rpc
+from hanjaserve.client.errors import DeadlineExceeded, Unavailable, error_from_rpc
 from hanjaserve.client.glossary import (
     GlossaryEntry,
     GlossaryInfo,
@@ -286,10 +287,10 @@ class Client:
         """Wait until the server accepts conversions.
 
         Raises:
-            Unavailable: It does not within `timeout_s`.
-            DeadlineExceeded: So, and it did not even say that it does not.
+            Unavailable: It does not within `timeout_s`; says why, as far as that was seen.
         """
         patient = Attempts(RetryPolicy(max_attempts=2**31, max_delay_s=0.5), timeout_s=timeout_s)
+        failure = silent(self.target, timeout_s)
         while True:
             try:
                 info = await self.server_info(timeout_s=patient.left_s())
@@ -298,6 +299,9 @@ class Client:
                 failure = not_ready(self.target)
             except Unavailable as error:
                 failure = error
+            except DeadlineExceeded:
+                # The time ran out while it was being asked: what it said before tells more.
+                raise failure from None
             await asyncio.sleep(patient.delay_after(failure))
 
     async def _limits(self) -> Limits:

@@ -51,3 +51,8 @@ def aio_channel(target: str, credentials: grpc.ChannelCredentials | None) -> grp
 def not_ready(target: str) -> Unavailable:
     """The error for a server that answers but does not accept conversions."""
     return Unavailable(f"the server at {target} is starting or stopping")
+
+
+def silent(target: str, timeout_s: float) -> Unavailable:
+    """The error for a server that was asked whether it is ready and did not answer at all."""
+    return Unavailable(f"the server at {target} did not answer within {timeout_s:g} s")

@@ -23,8 +23,9 @@ from hanjaserve.client.channel import (
     PARALLEL_BATCHES,
     channel_options,
     not_ready,
+    silent,
 )
-from hanjaserve.client.errors import Unavailable, error_from_rpc
+from hanjaserve.client.errors import DeadlineExceeded, Unavailable, error_from_rpc
 from hanjaserve.client.glossary import (
     GlossaryEntry,
     GlossaryInfo,
@@ -219,6 +220,7 @@ class SyncClient:
     def wait_ready(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> ServerInfo:
         """Wait until the server accepts conversions; see `Client.wait_ready`."""
         patient = Attempts(RetryPolicy(max_attempts=2**31, max_delay_s=0.5), timeout_s=timeout_s)
+        failure = silent(self.target, timeout_s)
         while True:
             try:
                 info = self.server_info(timeout_s=patient.left_s())
@@ -227,6 +229,9 @@ class SyncClient:
                 failure = not_ready(self.target)
             except Unavailable as error:
                 failure = error
+            except DeadlineExceeded:
+                # The time ran out while it was being asked: what it said before tells more.
+                raise failure from None
             time.sleep(patient.delay_after(failure))
 
     def _limits(self) -> Limits:
