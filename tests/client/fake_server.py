@@ -1,5 +1,6 @@
 """A fake server: real gRPC on a free port, canned conversions, faults on demand."""
 
+import math
 import threading
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -41,8 +42,8 @@ class FakeService(hanjaserve_pb2_grpc.HanjaServiceServicer):
     )
     ready_after: int = 0
     silent: threading.Event | None = None
-    # GetServerInfo answers this often, and then only when `silent` is set.
-    infos_until_silent: int | None = None
+    # So many calls of GetServerInfo are answered whatever `silent` says.
+    infos_before_silence: float = math.inf
     target: str = ""
 
     def _enter(self, name: str, context: grpc.ServicerContext) -> None:
@@ -94,10 +95,8 @@ class FakeService(hanjaserve_pb2_grpc.HanjaServiceServicer):
 
     def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Any) -> Any:
         self._enter("GetServerInfo", context)
-        if self.silent and self.infos_until_silent is not None:
-            if self.infos_until_silent == 0:
-                self.silent.wait()
-            self.infos_until_silent -= 1
+        if self.silent and self.calls.count("GetServerInfo") > self.infos_before_silence:
+            self.silent.wait()
         self.ready_after -= 1
         return pb.GetServerInfoResponse(
             version="1.2.3",

@@ -273,7 +273,7 @@ def test_server_info_and_readiness(client: Both, fake: FakeService) -> None:
 def test_waiting_for_one_who_falls_silent(
     client: Both, fake: FakeService, infos: int, reason: str
 ) -> None:
-    fake.silent, fake.infos_until_silent, fake.ready_after = threading.Event(), infos, 10**9
+    fake.silent, fake.infos_before_silence, fake.ready_after = threading.Event(), infos, 10**9
     try:
         with pytest.raises(Unavailable, match=reason):
             client.call("wait_ready", timeout_s=0.3)
