@@ -127,12 +127,16 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
 
 
 class Load:
-    """Callers that call as fast as they are answered, each on a connection of its own."""
+    """Callers that call as fast as they are answered, each on a connection of its own.
 
-    def __init__(self, server: ServerProcess, callers: int = 3) -> None:
+    After an error they wait for `pause_s`.
+    """
+
+    def __init__(self, server: ServerProcess, callers: int = 3, pause_s: float = 0.05) -> None:
         self.answers: list[str] = []
         self.errors: list[grpc.StatusCode] = []
         self._address = server.address
+        self._pause_s = pause_s
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
 
@@ -163,13 +167,13 @@ class Load:
                     response = stub.BatchConvert(request, timeout=2 * PATIENCE_S)
                 except grpc.RpcError as error:
                     self.errors.append(error.code())
-                    time.sleep(0.05)
+                    time.sleep(self._pause_s)
                 else:
                     self.answers.extend(
                         r.conversion.text if r.HasField("conversion") else r.error.message
                         for r in response.results
                     )
-                time.sleep(0.002)
+                    time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")

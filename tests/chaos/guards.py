@@ -64,6 +64,8 @@ GUARDS = (
       "        pass\n    gate.end", f"{CHAOS}/test_process.py -k end_under_load",
       ("        await asyncio.wait_for(gate.idle(), config.grace_s / 2)\n    except",
        "        pass\n    except")),
+    G("hanging up at the end", f"{SERVER}/front.py", "    listener.hang_up()\n", "",
+      f"{CHAOS}/test_process.py -k go_on_calling"),
     G("runner hangs", f"{SERVER}/crew.py", 'self.dismiss(worker, "hang")', "pass",
       f"{CHAOS}/test_runner_faults.py -k hang"),
     G("runner throws", f"{SERVER}/worker.py", "            if not trusted:\n", "            if False:\n",

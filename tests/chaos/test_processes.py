@@ -239,9 +239,7 @@ def test_end_under_load_of_several_processes(tiny_bundle: Path, tmp_path: Path) 
             assert {call.result().conversion.text for call in accepted} == {CONVERTED}
             assert server.wait(30) == 0
         assert set(load.answers) == {CONVERTED}
-        # gRPC cancels what reaches a server in the moment in which it stops; clients try that again, too.
-        assert grpc.StatusCode.UNAVAILABLE in load.errors
-        assert set(load.errors) <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+        assert set(load.errors) == {grpc.StatusCode.UNAVAILABLE}
 
 
 def _is_alive(pid: int) -> bool:

@@ -32,10 +32,9 @@ from hanjaserve.server.tokens import TokenFile
 
 logger = logging.getLogger(__name__)
 
-# How long answers that are complete may take to leave, and watchers of the health to notice.
-FLUSH_S = 0.5
-# A draining server stops once no call has come for QUIET_S, or after LAST_CALLS_S.
-QUIET_S, LAST_CALLS_S = 0.2, 2.0
+# A draining server stops once no call has come for QUIET_S, which answers that are complete have to leave,
+# and watchers of the health to notice; or after LAST_CALLS_S.
+QUIET_S, LAST_CALLS_S = 0.5, 2.0
 
 
 class Front:
@@ -202,11 +201,12 @@ async def drain(config: ServerConfig, gate: Gate, listener: Listener) -> None:
     except TimeoutError:
         fields = {"calls": gate.active, "grace_s": config.grace_s}
         logger.warning("calls did not finish within the grace period", extra={"fields": fields})
-    # gRPC cancels a call that arrives while it stops, which looks like the caller's own doing. So
-    # go on saying UNAVAILABLE for a moment, until callers have understood.
+    # Go on saying UNAVAILABLE for a moment, until callers have understood and all answers have left, and
+    # then hang up, also on callers who never understand.
     with suppress(TimeoutError):
         await asyncio.wait_for(gate.quiet(QUIET_S), LAST_CALLS_S)
-    await listener.stop(FLUSH_S)
+    listener.hang_up()
+    await listener.stop(0)
 
 
 def _guard(config: ServerConfig, tokens: TokenFile | None, observer: Observer) -> Guard:
