@@ -60,7 +60,7 @@ chaos-long: setup-dev
 # The long forms of the tests of live text: some ten minutes. Their figures are in live.jsonl then.
 live-long: setup-dev
 	rm -f live.jsonl
-	LIVE=long LIVE_REPORT=live.jsonl $(PY) -m pytest tests/server/live/test_session.py tests/web/test_typing.py
+	LIVE=long LIVE_REPORT=live.jsonl $(PY) -m pytest tests/server/live/test_state_machine.py tests/web/test_typing.py
 
 # People who type at once: a hundred, a hundred and fifty, and two thousand who think: 60 % of full batches here.
 live-soak: setup-bench

@@ -17,7 +17,7 @@ import pytest
 
 from hanjaserve.client.live_document import LiveDocument, Splice
 from hanjaserve.v1 import hanjaserve_pb2 as pb
-from tests.server.live.test_session import edit, replace
+from tests.server.live.sessions import edit, replace
 from tests.server.live.test_stream import CONFIG, Caller
 from tests.server.test_service import stub_for
 from tests.support.tiny import convert

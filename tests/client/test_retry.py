@@ -97,6 +97,22 @@ def test_nothing_is_tried_past_the_deadline() -> None:
         tries.left_s()
 
 
+def test_what_failed_before_is_the_cause() -> None:
+    clock = Clock()
+    tries = attempts(clock, timeout_s=1.0)
+    first, second, last = Unavailable("starting"), Unavailable("full"), DeadlineExceeded("late")
+    tries.delay_after(first)
+    tries.delay_after(second)
+    with pytest.raises(DeadlineExceeded, match="late") as raised:
+        tries.delay_after(last)
+    assert raised.value.__cause__ is second
+    assert second.__cause__ is None, "a chain of all of them would grow with a client that waits for ever"
+    clock.now += 1.0
+    with pytest.raises(DeadlineExceeded) as raised:
+        tries.left_s()
+    assert raised.value.__cause__ is second
+
+
 def test_big_requests_get_more_time() -> None:
     assert scaled_timeout_s(30.0, 100) == 30.0
     assert scaled_timeout_s(30.0, 1_000_000) == 500.0

@@ -73,6 +73,7 @@ class Attempts:
         self._uniform = uniform
         self._deadline = None if timeout_s is None else clock() + timeout_s
         self._failed = 0
+        self._before: ConvertError | None = None
 
     def left_s(self) -> float | None:
         """Seconds that the next try may take; None when there is no deadline.
@@ -84,7 +85,7 @@ class Attempts:
             return None
         left = self._deadline - self._clock()
         if left <= 0:
-            raise DeadlineExceeded("the deadline passed before the request could be sent")
+            raise DeadlineExceeded("the deadline passed before the request could be sent") from self._before
         return left
 
     def progressed(self) -> None:
@@ -95,21 +96,29 @@ class Attempts:
         """Seconds to wait before the next try.
 
         Raises:
-            ConvertError: `error` itself, when trying again is of no use or there is no time.
+            ConvertError: `error` itself, when trying again is of no use or there is no time. Its cause is$
+                why the try before it failed.
         """
         self._failed += 1
+        delay = self._delay_after(error)
+        if delay is None or (self._deadline is not None and self._clock() + delay >= self._deadline):
+            if self._before is not None:
+                error.__cause__ = self._before
+            raise error
+        self._before = error
+        return delay
+
+    def _delay_after(self, error: ConvertError) -> float | None:
+        """The delay if there were no deadline; None if trying again is of no use."""
+        policy = self._policy
         asked_s = error.retry_after_s if isinstance(error, Overloaded | Unavailable) else None
         if not isinstance(error, Unavailable) and asked_s is None:
-            raise error
-        if self._failed >= self._policy.max_attempts:
-            raise error
-        policy = self._policy
+            return None
+        if self._failed >= policy.max_attempts:
+            return None
         # The exponent is bounded, or a caller with a million attempts overflows.
         longest = min(policy.initial_delay_s * 2.0 ** min(self._failed - 1, 60), policy.max_delay_s)
-        delay = max(self._uniform(longest * (1 - policy.jitter), longest), asked_s or 0.0)
-        if self._deadline is not None and self._clock() + delay >= self._deadline:
-            raise error
-        return delay
+        return max(self._uniform(longest * (1 - policy.jitter), longest), asked_s or 0.0)
 
 
 def scaled_timeout_s(timeout_s: float, code_points: int) -> float:

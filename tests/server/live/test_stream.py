@@ -19,13 +19,9 @@ from hanjaserve.v1 import hanjaserve_pb2 as pb
 from tests.server.fakes import FakeConverter
 from tests.server.test_service import Code, Harness, running, until, violation
 
-from .test_session import edit, replace
+from .sessions import commit, edit, replace
 
 CONFIG = pb.LiveRequest(config=pb.LiveConfig())
-
-
-def commit(revision: int) -> pb.LiveRequest:
-    return pb.LiveRequest(commit=pb.LiveCommit(revision=revision))
 
 
 class Reachable(Protocol):
