@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.report import environment
-from benchmarks.server import running
+from benchmarks.server import ServerFailed, running
 from benchmarks.texts import load_mix
 from benchmarks.typists import Key, keys_of
 from hanjaserve.client import Client, ConvertError, LiveSegment, LiveSession
@@ -140,8 +140,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         bundle = Path(arguments.bundle or default_bundle_path())
         flags = ["--max-concurrent-rpcs", str(arguments.sessions + 64)]
-        with running(bundle, flags=flags) as server:
-            record = asyncio.run(_soak(server.address, mix.texts, arguments))
+        try:
+            with running(bundle, flags=flags) as server:
+                record = asyncio.run(_soak(server.address, mix.texts, arguments))
+        except ServerFailed as error:
+            _parser().error(str(error))
     summary = record.summary()
     result = {
         "sessions": arguments.sessions,

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.server import Server, running
+from benchmarks.server import Server, ServerFailed, running
 from benchmarks.texts import load_mix
 from hanjaserve.client import Client, ConvertError, RetryPolicy
 from hanjaserve.models import default_bundle_path
@@ -35,8 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.requests < 1000:
         parser.error(f"--requests is {arguments.requests}: use at least 1000")
-    with running(arguments.bundle, flags=("--log-level", "error")) as server:
-        found = asyncio.run(_soak(server, arguments.requests))
+    try:
+        with running(arguments.bundle, flags=("--log-level", "error")) as server:
+            found = asyncio.run(_soak(server, arguments.requests))
+    except ServerFailed as error:
+        parser.error(str(error))
     print(f"{found['growth_mib']} MiB over {found['requests']} requests, {found['requests_per_s']}/s")
     result = {"kind": "soak", "environment": report.environment(), **found}
     results = Path(__file__).parent / "results"

@@ -31,7 +31,7 @@ from pathlib import Path
 
 from benchmarks import load, report
 from benchmarks.arguments import positive, rounds
-from benchmarks.server import Server, running
+from benchmarks.server import Server, ServerFailed, running
 from benchmarks.targets import Hanjaserve
 from benchmarks.texts import load_verses
 from hanjaserve.client import Client
@@ -52,21 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"huggingface: no tokenizer in {seed}: set HANJASERVE_SEED", file=sys.stderr)
         return 2
     texts = load_verses()
-    rates: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        checkpoint = save_like_reference(Path(folder) / "checkpoint", seed, REFERENCE)
-        bundle = _build(checkpoint, Path(folder) / "bundle")
-        runs = {
-            **_pipelines(checkpoint, texts, arguments.seconds),
-            "same checkpoint": _served(stack.enter_context(running(bundle)), texts, arguments.seconds),
-            "default model": _served(
-                stack.enter_context(running(default_bundle_path())), texts, arguments.seconds
-            ),
-        }
-        for _ in range(arguments.rounds):
-            for name, run in runs.items():
-                rates.setdefault(name, []).append(round(run(), 1))
-                print(f"{name}: {rates[name][-1]} texts/s", flush=True)
+    try:
+        rates = _rounds(seed, texts, seconds=arguments.seconds, rounds=arguments.rounds)
+    except ServerFailed as error:
+        print(f"huggingface: {error}", file=sys.stderr)
+        return 2
     result = {
         "kind": "huggingface",
         "environment": report.environment(),
@@ -81,6 +71,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     path.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
     print(f"written to {path}")
     return 0
+
+
+def _rounds(seed: Path, texts: Sequence[str], *, seconds: float, rounds: int) -> dict[str, list[float]]:
+    """Texts per second of every way, in turns."""
+    rates: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        checkpoint = save_like_reference(Path(folder) / "checkpoint", seed, REFERENCE)
+        same = stack.enter_context(running(_build(checkpoint, Path(folder) / "bundle")))
+        default = stack.enter_context(running(default_bundle_path()))
+        runs = {
+            **_pipelines(checkpoint, texts, seconds),
+            "same checkpoint": _served(same, texts, seconds),
+            "default model": _served(default, texts, seconds),
+        }
+        for _ in range(rounds):
+            for name, run in runs.items():
+                rates.setdefault(name, []).append(round(run(), 1))
+                print(f"{name}: {rates[name][-1]} texts/s", flush=True)
+    return rates
 
 
 def _build(checkpoint: Path, out: Path) -> Path:
