@@ -38,6 +38,7 @@ def every_training_text(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     return (sentence.text for sentence in prepare._sentences(vocabulary, mix, random.Random(1)))
 
 
+@pytest.mark.timeout(600)
 def test_evaluation_text_is_not_trained_on(every_training_text: Iterator[str]) -> None:
     banned = evaluation_keys()
     count = 0

@@ -200,7 +200,7 @@ async def test_100_MB_of_text_are_refused_where_messages_may_be_as_long(
     with Patient(tiny_bundle, tmp_path, "--max-message-bytes", str(128 * MIB)) as server:
         async with session(server) as caller, session(server) as neighbour:
             typist = Typist(neighbour)
-            for revision in (1, 3, 5):
+            for revision in (1, 3, 5, 7):
                 async with asyncio.TaskGroup() as tasks:
                     why = tasks.create_task(refused(caller, replace(revision, paste)))
                     await typist.type("상수도")
@@ -209,8 +209,8 @@ async def test_100_MB_of_text_are_refused_where_messages_may_be_as_long(
                 await caller.until("done", revision + 1)
                 assert caller.view.text == "學校"
                 peaks.append(server.peak())
-    # The allocator keeps some of what the first one took; a leak of two texts would be 240 MB.
-    assert peaks[-1] - peaks[0] < 128 * MIB
+    # The allocator keeps some of what they took; a leak of three texts would be 255 MB.
+    assert peaks[-1] - peaks[0] < 200 * MIB
 
 
 # ---- too slow

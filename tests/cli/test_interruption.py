@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,14 +35,6 @@ PLACES = {
     "destructor": STRUCK + "convert._text_line = in_a_destructor\nsys.exit(main.main())",
     "file": STRUCK + "tempfile.NamedTemporaryFile = before_the_try\nsys.exit(main.main())",
 }
-
-
-@pytest.fixture(autouse=True)
-def hangup() -> Iterator[None]:
-    """The commands inherit it; whoever runs the tests, by nohup say, may have ignored it."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -325,7 +325,8 @@ class QueueMachine(RuleBasedStateMachine):
             late = deadline is not None and self.queue.predicted_wait_s(entries) > deadline - self.now
             assert full or late
             return
-        assert self.queue.queued_tokens <= self.room
+        # What was taken back may be too much, but nothing is added to it.
+        assert not entries or self.queue.queued_tokens <= self.room
         self.waiting.update({id(e): e for e in entries})
 
     @rule(seconds=st.floats(0, 3))

@@ -99,14 +99,15 @@ class Listener:
             await _briefly(self._health.enter_graceful_shutdown())
 
     def hang_up(self) -> None:
-        """Close the connections under gRPC's feet: for calls that are on their way, that is UNAVAILABLE.
+        """Stop listening, and close all connections: calls that are on their way are UNAVAILABLE then.
 
         From `stop` on gRPC answers CANCELLED to a call that arrives before its caller has read the GOAWAY,
-        which looks like the caller's own doing and is not tried again.
+        which looks like the caller's own doing and is not tried again. So this is done under its feet.
         """
-        for connection in _accepted(self.port):
-            with connection, suppress(OSError):  # the caller was quicker
-                connection.shutdown(socket.SHUT_RDWR)
+        for listening in (True, False):
+            for one in _sockets(self.port, listening=listening):
+                with one, suppress(OSError):  # the caller was quicker
+                    one.shutdown(socket.SHUT_RDWR)
 
     async def stop(self, grace_s: float) -> None:
         """Send GOAWAY, stop listening, and cancel the calls that remain after `grace_s`."""
@@ -132,15 +133,16 @@ class _Generic:
         """Leave it at the generic ones, which the generated code adds as well."""
 
 
-def _accepted(port: int) -> Iterator[socket.socket]:
-    """The connections of this process whose near end is the port, as duplicates to be closed."""
+def _sockets(port: int, *, listening: bool) -> Iterator[socket.socket]:
+    """Duplicates, to be closed, of this process's sockets on a port: those that listen, or connections."""
     for name in os.listdir("/dev/fd"):
         try:
             found = socket.socket(fileno=os.dup(int(name)))
         except OSError:  # no socket
             continue
-        with suppress(OSError, IndexError, TypeError):  # one of another family, or without a far end
-            if found.getsockname()[1] == port and found.getpeername():
+        here = found.getsockname()
+        if found.family in (socket.AF_INET, socket.AF_INET6) and here[1] == port:
+            if bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)) == listening:
                 yield found
                 continue
         found.close()
