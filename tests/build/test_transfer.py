@@ -71,9 +71,17 @@ def test_what_the_old_model_does_not_know_keeps_its_own_weights(old: Labelled) -
     assert torch.equal(new.model.candidates.hanja.weight[tables.labels.index("數")], known)
 
 
-def test_parameters_of_another_shape_are_named(old: Labelled) -> None:
+def test_more_layers_change_nothing_at_first_and_learn(old: Labelled) -> None:
     tables = tiny_tables()
-    wide = assemble(tables, 7, hidden_size=32, num_hidden_layers=3, label_size=16)
-    fresh = take_weights(Labelled(model=wide, labels=tables.labels), old, sorted(tables.spellings))
+    deep = assemble(tables, 7, hidden_size=32, num_hidden_layers=4, label_size=16).eval()
+    with torch.no_grad():
+        for layer in deep.encoder.layers:
+            layer.neighbours.weight.normal_()  # which is 0 at first in any model
+    new = Labelled(model=deep, labels=tables.labels)
+    fresh = take_weights(new, old, sorted(tables.spellings))
     assert fresh
-    assert all(name.startswith("encoder.layers.2.") for name in fresh)
+    assert all(name.startswith(("encoder.layers.2.", "encoder.layers.3.")) for name in fresh)
+    for found, expected in zip(scores(deep, tables.labels), scores(old.model, old.labels), strict=True):
+        assert found == pytest.approx(expected, abs=1e-4)
+    deep(torch.tensor([[1, *map(ord, TEXT)]]))[0].clamp(min=-5000).square().sum().backward()
+    assert all(layer.attention_out.weight.grad.abs().sum() > 0 for layer in deep.encoder.layers)

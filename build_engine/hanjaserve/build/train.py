@@ -17,6 +17,7 @@ from hanjaserve.build.data.words import save_words
 from hanjaserve.build.exam import Exam, make_papers
 from hanjaserve.build.model import HanjaTokenClassifier
 from hanjaserve.build.model.assemble import assemble
+from hanjaserve.build.model.configuration import HanjaConfig
 from hanjaserve.build.model.transfer import Labelled, take_weights
 from hanjaserve.build.place import Place, training_place
 from hanjaserve.build.trainer import TrainConfig, Trainer
@@ -47,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start", metavar="CHECKPOINT",
         help="begin with the weights of an earlier model; its tables may be others",
     )  # fmt: skip
+    parser.add_argument(
+        "--layers", type=int, default=HanjaConfig().num_hidden_layers, metavar="N",
+        help="of the model (default: %(default)s); those that --start lacks change nothing at first",
+    )  # fmt: skip
     for name in SIZES:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=int, default=getattr(MIX, name), metavar="N",
@@ -58,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Prepares (or reuses) the corpus, trains, and writes the checkpoint."""
     if arguments.steps < 1:
         raise BuildError(f"--steps is {arguments.steps}: it must be at least 1")
+    if arguments.layers < 1:
+        raise BuildError(f"--layers is {arguments.layers}: it must be at least 1")
     started = time.monotonic()
     with training_place() as place:
         if place.leads and not (arguments.out / CORPUS_FILE).is_file():
@@ -96,7 +103,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     vocabulary = make_vocabulary()
     save_tables(vocabulary.tables, folder)
     corpus = prepare(vocabulary, _mix(arguments), arguments.seed)
-    model = assemble(vocabulary.tables, arguments.seed)
+    model = assemble(vocabulary.tables, arguments.seed, num_hidden_layers=arguments.layers)
     if arguments.start:
         _start_from(arguments.start, model, vocabulary.tables)
     model.save_pretrained(folder / UNTRAINED)
@@ -116,7 +123,8 @@ def _train(arguments: argparse.Namespace, place: Place) -> None:
     if place.leads:
         save_checkpoint(model.cpu(), folder)
         start = {"start": arguments.start} if arguments.start else {}
-        exam.write_card(folder.name, asdict(config) | start | asdict(_mix(arguments)))
+        layers = {"layers": model.config.num_hidden_layers}
+        exam.write_card(folder.name, asdict(config) | layers | start | asdict(_mix(arguments)))
 
 
 def _mix(arguments: argparse.Namespace) -> Mix:

@@ -99,6 +99,15 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
         self.norm = nn.LayerNorm(config.hidden_size)
 
+    @torch.no_grad()
+    def pass_through(self, known: int) -> None:
+        """Let all layers but the first ones begin as if they were not there, so that training can go on."""
+        for number, layer in enumerate(self.layers):
+            if number >= known and isinstance(layer, Layer):
+                layer.neighbours.weight.zero_()
+                for last in (*layer.attention_out.parameters(), *layer.feed_out.parameters()):
+                    last.zero_()
+
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Hidden float [b, t, d], mask bool [b, t] (True = real token) -> float [b, t, d]."""
         place = torch.arange(hidden.shape[1], device=hidden.device)

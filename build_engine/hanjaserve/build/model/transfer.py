@@ -1,7 +1,8 @@
 """Starts a model from the weights of an earlier one, whose tables may be others.
 
 A new lexicon or more text gives Hanja, characters and spellings other numbers. What a weight belongs to
-is therefore looked up by content: a Hanja, a code point, a word's spelling.
+is therefore looked up by content: a Hanja, a code point, a word's spelling. Layers that the earlier model has
+not change nothing at first (T. Chen, I. Goodfellow, J. Shlens: Net2Net, ICLR 2016).
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,7 @@ def take_weights(new: Labelled, old: Labelled, words: Sequence[str]) -> list[str
             parameter.copy_(taken[name])
         else:
             fresh.append(name)
+    new.model.encoder.pass_through(len(old.model.encoder.layers))
     return fresh
 
 
