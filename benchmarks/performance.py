@@ -74,7 +74,7 @@ def filled(page: str, results: dict[str, Result]) -> str:
             raise LookupError(f"docs/performance.md has a block {name!r}; known are {', '.join(BLOCKS)}")
         return "\n".join([f"<!-- begin {name} -->", *BLOCKS[name](results), f"<!-- end {name} -->"])
 
-    return re.sub(r"<!-- begin (\w+) -->\n.*?<!-- end \1 -->", block, page, flags=re.DOTALL)
+    return re.sub(r"<!-- begin (\S+) -->\n.*?<!-- end \1 -->", block, page, flags=re.DOTALL)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:

@@ -55,6 +55,13 @@ def test_goals_are_read_from_the_results() -> None:
     assert found["memory growth over a million requests, MiB"] == ["not measured", "–"]
 
 
+def test_every_block_is_on_the_page_and_filled() -> None:
+    page = performance.PAGE.read_text("utf-8")
+    for name in performance.BLOCKS:
+        assert f"<!-- begin {name} -->\n" in page
+        assert f"<!-- begin {name} -->\n<!-- end" not in page
+
+
 def test_unknown_block_is_refused() -> None:
-    with pytest.raises(LookupError, match="'nonsense'"):
-        performance.filled("<!-- begin nonsense -->\n<!-- end nonsense -->\n", {})
+    with pytest.raises(LookupError, match="'non-sense'"):
+        performance.filled("<!-- begin non-sense -->\n<!-- end non-sense -->\n", {})
