@@ -96,7 +96,7 @@ class Attempts:
         """Seconds to wait before the next try.
 
         Raises:
-            ConvertError: `error` itself, when trying again is of no use or there is no time. Its cause is$
+            ConvertError: `error` itself, when trying again is of no use or there is no time. Its cause is
                 why the try before it failed.
         """
         self._failed += 1

@@ -137,8 +137,13 @@ def _sockets(port: int, *, listening: bool) -> Iterator[socket.socket]:
     """Duplicates, to be closed, of this process's sockets on a port: those that listen, or connections."""
     for name in os.listdir("/dev/fd"):
         try:
-            found = socket.socket(fileno=os.dup(int(name)))
+            descriptor = os.dup(int(name))
+        except OSError:  # closed meanwhile, or there is none left
+            continue
+        try:
+            found = socket.socket(fileno=descriptor)
         except OSError:  # no socket
+            os.close(descriptor)
             continue
         here = found.getsockname()
         if found.family in (socket.AF_INET, socket.AF_INET6) and here[1] == port:
